@@ -1,0 +1,41 @@
+# Everything sets up its own virtual environment on first use:
+#   make quickstart   set-up, then the whole way on an embedded synthetic corpus
+#   make test         set-up, then all tests with coverage
+#   make check        set-up, then linter, formatter and types
+#   make bench        set-up, then every figure the README claims about speed and memory
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Threads that spin while they wait take the cores of loader processes.
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: quickstart test test-fast check bench clean
+
+quickstart: $(READY)
+	$(BIN)/uyan demo --out runs/demo
+
+test: $(READY)
+	$(BIN)/python -m pytest --cov --cov-report=term -q
+
+test-fast: $(READY)
+	$(BIN)/python -m pytest -q -m "not slow and not real"
+
+check: $(READY)
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+# torch's CPU wheel is taken where pip finds one; the cap on torch in pyproject.toml keeps CUDA libraries out there.
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "uyan needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) runs

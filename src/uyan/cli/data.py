@@ -1,0 +1,107 @@
+"""`uyan data scan` and `uyan data check`: from a folder to a manifest, from a manifest to trust in it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from uyan.data.check import CheckReport
+    from uyan.data.parallel import Progress
+
+app = typer.Typer(help="Describe and check recordings.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command(
+    help="Write a manifest from a folder tree: positive/SPEAKER/…, negative/SPEAKER/…, noise/…, rir/…\n\n"
+    "Example: uyan data scan recordings --keyword 'hey uyan'"
+)
+def scan(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Holds positive/, negative/, noise/, rir/.")],
+    keyword: Annotated[str | None, typer.Option(help="Label of positive/; the folder's name by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write; DIR/manifest.csv by default.")] = None,
+) -> None:
+    """Write the manifest and say what was found."""
+    from uyan.data.manifest import save_manifest
+    from uyan.data.scan import scan as scan_folder
+
+    result = scan_folder(folder, keyword)
+    target = out or folder / "manifest.csv"
+    save_manifest(result.recordings, target)
+    for path, reason in result.unreadable:
+        typer.echo(f"warning: left out {path}: {reason}", err=True)
+    typer.echo(f"{target}: {len(result.recordings)} recordings")
+
+
+@app.command(
+    help="Decode everything, several files at a time, and say what is in it and what is wrong with it.\n\n"
+    "Example: uyan data check recordings/manifest.csv noise/manifest.csv"
+)
+def check(
+    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST…", help="CSV or Parquet.")],
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")] = None,
+    quarantine: Annotated[
+        Path | None, typer.Option(help="Write files that cannot be used, with reasons, to this CSV.")
+    ] = None,
+    max_bad_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="More bad files than this: exit code 2.")
+    ] = 0.05,
+) -> None:
+    """Print the table, near-duplicates and findings."""
+    from uyan.cli.console import terminal
+    from uyan.data.check import check as check_recordings
+    from uyan.data.check import write_quarantine
+    from uyan.data.manifest import load_manifests
+
+    recordings = load_manifests(manifests)
+    with terminal() as shown:
+        report = check_recordings(recordings, workers=workers, progress=shown.progress)
+        groups = _near_duplicates(report, shown.progress)
+    _show(report, groups)
+    if quarantine:
+        write_quarantine(report, quarantine)
+    report.enforce(max_bad_share, quarantine)
+
+
+def _near_duplicates(report: "CheckReport", progress: "Progress") -> list[list[int]]:
+    from uyan.audio import read
+    from uyan.data.duplicates import find_groups
+
+    prints = [probe.fingerprint for _, probe in report.good]
+    return find_groups(prints, lambda number: read(report.good[number][0].file), progress=progress)
+
+
+def _show(report: "CheckReport", groups: list[list[int]]) -> None:
+    from uyan.cli.console import print_table
+    from uyan.data.check import summary_rows
+    from uyan.data.recording import unknown_speakers
+
+    repeats: dict[tuple[str, str], int] = {}
+    for group in groups:
+        for number in group[1:]:
+            recording = report.good[number][0]
+            repeats[recording.kind, recording.label] = repeats.get((recording.kind, recording.label), 0) + 1
+    columns = (
+        "label", "kind", "clips", "hours", "speakers", "no speaker", "same audio", "near-dup.", "clipped", "silent",
+        "duration?", "unusable",
+    )  # fmt: skip
+    rows = [
+        (
+            r.label, r.kind, r.clips, f"{r.hours:.2f}", r.speakers, r.unknown_speakers, r.exact_duplicates,
+            repeats.get((r.kind, r.label), 0), r.clipped, r.silent, r.wrong_durations, r.quarantined,
+        )
+        for r in summary_rows(report)
+    ]  # fmt: skip
+    print_table("recordings", columns, rows)
+    for entry in report.quarantined[:20]:
+        typer.echo(f"unusable: {entry.recording.file}: {entry.reason}")
+    across = [g for g in groups if len({report.good[i][0].speaker_id for i in g}) > 1]
+    typer.echo(f"{len(groups)} near-duplicate groups, {len(across)} of them across speakers")
+    for group in across[:10]:
+        first, other = report.good[group[0]][0], report.good[group[1]][0]
+        typer.echo(
+            f"same take under two speakers: {first.file} ({first.speaker_id}) and {other.file} ({other.speaker_id})"
+        )
+    unknown = unknown_speakers([recording for recording, _ in report.good])
+    if unknown:
+        typer.echo(f"warning: {unknown} recordings have no speaker_id: a split between speakers may leak")

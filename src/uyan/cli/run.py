@@ -1,0 +1,96 @@
+"""`uyan run`, and each stage as a command of its own: split, features, train, calibrate, evaluate, export."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from uyan.pipeline.run import Outcome, Stage
+
+RecipeArgument = Annotated[Path, typer.Argument(metavar="RECIPE.yaml", help="What to learn, from which manifests.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe; may be repeated."),
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="The run's folder; runs/NAME OF THE RECIPE by default.")
+]
+
+MANY_SPEAKERS = 40
+"""With more, only those with a miss are listed; the card lists all."""
+
+STAGE_HELP: "dict[Stage, str]" = {
+    "split": "Check the recordings and place each in train, validation or test.",
+    "features": "… and cache the features of train and validation.",
+    "train": "… and train the network, or resume training.",
+    "calibrate": "… and choose the threshold on the validation split.",
+    "evaluate": "… and measure on the test split.",
+    "export": "… and write bundle.onnx and its model card; the same as run.",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add `run` and the stages to the command line."""
+    app.command(
+        "run",
+        help="From recordings to a measured bundle: check, split, features, train, calibrate, evaluate, export.\n\n"
+        "Interrupted, the same command goes on where it stopped.\n\n"
+        "Example: uyan run recipes/jarvis.yaml --set calibration.target_fah=0.1 --out runs/jarvis",
+    )(_command("export"))
+    for stage, text in STAGE_HELP.items():
+        example = f"Example: uyan {stage} recipes/jarvis.yaml --out runs/jarvis"
+        app.command(stage, help=f"{text}\n\n{example}")(_command(stage))
+
+
+def _command(stage: "Stage"):  # type: ignore[no-untyped-def]  # typer reads the signature of the inner function
+    def command(recipe: RecipeArgument, overrides: SetOption = None, out: OutOption = None) -> None:
+        run_recipe(recipe, overrides or [], out or Path("runs") / recipe.stem, stage)
+
+    return command
+
+
+def run_recipe(path: Path, overrides: list[str], out: Path, stage: "Stage") -> None:
+    """Run a recipe up to a stage and show what came out."""
+    from uyan.cli.console import terminal
+    from uyan.pipeline.run import run_until
+    from uyan.pipeline.workspace import Workspace
+    from uyan.recipe import load_recipe
+
+    recipe = load_recipe(path, overrides)
+    with terminal() as shown:
+        run = Workspace(recipe, path.resolve().parent, out, shown.progress, shown.tell)
+        outcome = run_until(run, stage)
+    if outcome:
+        show_outcome(outcome, out)
+    else:
+        typer.echo(f"{stage}: done, in {out}")
+
+
+def show_outcome(outcome: "Outcome", out: Path) -> None:
+    """Miss rates with their denominators, then where the files are."""
+    from uyan.cli.console import print_table
+    from uyan.export.model_card import false_alarm_text
+
+    metrics = outcome.metrics
+    rows = [
+        (
+            name,
+            f"{c['miss_rate']:.1%}",
+            f"{c['miss_interval']['low']:.1%} – {c['miss_interval']['high']:.1%}",
+            f"{c['misses']}/{c['positives']}",
+            c["speakers"],
+            f"{c['at_fah']['0.5']['miss_rate']:.1%}",
+            f"{c['at_fah']['0.1']['miss_rate']:.1%}",
+        )
+        for name, c in metrics["conditions"].items()
+    ]
+    columns = ("test split", "miss rate", "95 % interval", "misses", "voices", "0.5 FAH", "0.1 FAH")
+    print_table(f"“{metrics['keyword']}” on speakers never heard in training", columns, rows)
+    speakers = metrics["conditions"]["clean"]["per_speaker"]
+    shown = {s: row for s, row in speakers.items() if row[0] or len(speakers) <= MANY_SPEAKERS}
+    listed = ", ".join(f"{speaker} {misses}/{count}" for speaker, (misses, count) in shown.items())
+    typer.echo(f"misses by speaker, clean: {listed or 'none'} ({len(speakers)} speakers)")
+    threshold = outcome.bundle.info.threshold
+    typer.echo(f"threshold {threshold:.4f}: {false_alarm_text(metrics['false_alarms'])}")
+    typer.echo(f"bundle {outcome.bundle.path}, card {out / 'model_card.md'}, figures {out / 'metrics.json'}")

@@ -1,0 +1,129 @@
+"""The container of a bundle: an ONNX file whose metadata is sealed with a checksum over the whole model.
+
+Walks the outer layers of the protobuf wire format itself, so that a file from a stranger is measured and verified
+before anything else looks at it. It knows what stands where in onnx.proto and nothing of what the metadata says.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+from uyan.errors import BundleError
+
+METADATA_KEY, CHECKSUM_KEY = "uyan", "uyan_sha256"
+
+# Field numbers of onnx.proto (ModelProto, TensorProto, StringStringEntryProto) and wire types.
+_MODEL_METADATA, _TENSOR_EXTERNAL, _TENSOR_LOCATION, _ENTRY_KEY, _ENTRY_VALUE = 14, 13, 14, 1, 2
+# Every way from a model down to a tensor: message → field number → the message in that field.
+_PARTS: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+}
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def seal(model: bytes, text: str) -> bytes:
+    """A serialized ONNX model with the text and the checksum of both in its metadata."""
+    bare = _without_metadata(model)
+    entries = ((METADATA_KEY, text), (CHECKSUM_KEY, _checksum(bare, text)))
+    return bare + b"".join(
+        _field(_MODEL_METADATA, _field(_ENTRY_KEY, key.encode()) + _field(_ENTRY_VALUE, value.encode()))
+        for key, value in entries
+    )
+
+
+def sealed_text(data: bytes) -> str:
+    """The text that `seal` stored. Raises BundleError when the file is torn, altered or was never sealed."""
+    _refuse_external_tensors(data)
+    entries = [dict(_fields(_as_bytes(value))) for number, value in _fields(data) if number == _MODEL_METADATA]
+    keys, texts = ([_as_bytes(entry.get(part)) for entry in entries] for part in (_ENTRY_KEY, _ENTRY_VALUE))
+    if keys != [METADATA_KEY.encode(), CHECKSUM_KEY.encode()]:
+        raise BundleError("not a uyan bundle, or its metadata was replaced")
+    text = texts[0].decode(errors="replace")
+    # Sealing again must give the same file: compares the checksum, and leaves no room for anything beside it.
+    if seal(data, text) != data:
+        raise BundleError("checksum mismatch: the file is torn or was altered after export")
+    return text
+
+
+def _refuse_external_tensors(model: bytes) -> None:
+    """onnxruntime would read such tensors from any file below the working directory."""
+    waiting = [("model", model)]
+    while waiting:
+        kind, message = waiting.pop()
+        for number, value in _fields(message):
+            if kind == "tensor" and number in (_TENSOR_EXTERNAL, _TENSOR_LOCATION):
+                raise BundleError("the network refers to files outside the bundle")
+            if number in _PARTS[kind]:
+                waiting.append((_PARTS[kind][number], _as_bytes(value)))
+
+
+def _without_metadata(data: bytes) -> bytes:
+    return b"".join(data[start:end] for number, start, end, _ in _walk(data) if number != _MODEL_METADATA)
+
+
+def _checksum(model: bytes, text: str) -> str:
+    return hashlib.sha256(model + text.encode()).hexdigest()
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
+    return ((number, value) for number, _, _, value in _walk(data))
+
+
+def _walk(data: bytes) -> Iterator[tuple[int, int, int, bytes | int]]:
+    """Protobuf wire format, one level: (field number, start, end, payload)."""
+    at = 0
+    while at < len(data):
+        start = at
+        tag, at = _read_varint(data, at)
+        number, wire = tag >> 3, tag & 7
+        value: bytes | int
+        if wire == _VARINT:
+            value, at = _read_varint(data, at)
+        elif wire in (_BYTES, _FIXED32, _FIXED64):
+            size = 4 if wire == _FIXED32 else 8
+            if wire == _BYTES:
+                size, at = _read_varint(data, at)
+            if at + size > len(data):
+                raise BundleError("the file is truncated")
+            value, at = data[at : at + size], at + size
+        else:
+            raise BundleError("not an ONNX file")
+        yield number, start, at, value
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(data):
+            raise BundleError("the file is truncated")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise BundleError("not an ONNX file")
+
+
+def _as_bytes(value: bytes | int | None) -> bytes:
+    if not isinstance(value, bytes):
+        raise BundleError("not an ONNX file")
+    return value
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    return _varint(number << 3 | _BYTES) + _varint(len(payload)) + payload
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

@@ -1,0 +1,1 @@
+"""Recordings in, training batches out: manifest → check → split → features → batches."""

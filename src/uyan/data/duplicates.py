@@ -1,0 +1,129 @@
+"""The same take twice: near-duplicate audio among many recordings, without comparing all pairs.
+
+Two recordings are near-duplicates when their waveforms correlate (|NCC| >= 0.9 over the overlap): one take again
+with another gain, polarity, offset, trim or encoding. `duplicate_candidates` proposes pairs by their fingerprints,
+then the waveforms decide. It knows nothing of files, labels or splits: recordings are numbers, and `load` brings
+their samples.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from uyan.audio import Samples
+from uyan.data.correlation import correlation
+from uyan.data.duplicate_candidates import find_candidates
+from uyan.data.fingerprint import Fingerprint
+from uyan.data.parallel import Progress, silent
+from uyan.frontend import FRAME_SAMPLES, HOP_SAMPLES
+
+LOADED_SAMPLES = 2**26
+"""Decoded audio kept at hand: 70 minutes, 256 MiB."""
+
+
+@dataclass(frozen=True)
+class DuplicateLink:
+    """Two recordings whose waveforms were found to be the same take."""
+
+    first: int
+    second: int
+    """Numbers of the recordings, first < second."""
+    correlation: float
+    """|NCC| at the best lag, in [0, 1]."""
+
+
+def find_groups(
+    fingerprints: Sequence[Fingerprint],
+    load: Callable[[int], Samples],
+    *,
+    seed: int = 42,
+    min_correlation: float = 0.9,
+    progress: Progress = silent,
+) -> list[list[int]]:
+    """Groups of near-duplicate recordings: each sorted, at least two members, in order of their first.
+
+    `load(i)` decodes the whole of recording i. The seed chooses the cells; groups hardly depend on it.
+    """
+    links = find_links(fingerprints, load, seed=seed, min_correlation=min_correlation, progress=progress)
+    return groups(links, len(fingerprints))
+
+
+def groups(links: Sequence[DuplicateLink], count: int) -> list[list[int]]:
+    """Connected recordings among `count`, as `find_groups` returns them.
+
+    >>> groups([DuplicateLink(4, 7, 0.95), DuplicateLink(1, 2, 0.99), DuplicateLink(2, 4, 0.92)], 8)
+    [[1, 2, 4, 7]]
+    """
+    forest = _Forest(count)
+    for link in links:
+        forest.join(link.first, link.second)
+    members: dict[int, list[int]] = {}
+    for recording in range(count):
+        members.setdefault(forest.root(recording), []).append(recording)
+    return [group for group in members.values() if len(group) > 1]
+
+
+class _Forest:
+    """Disjoint sets of recordings (union-find with path halving)."""
+
+    def __init__(self, count: int) -> None:
+        self._parent = list(range(count))
+
+    def root(self, item: int) -> int:
+        """The number that stands for the set of `item`."""
+        parent = self._parent
+        while parent[item] != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
+        return item
+
+    def join(self, first: int, second: int) -> None:
+        """Make one set of the sets of both."""
+        self._parent[self.root(second)] = self.root(first)
+
+
+def find_links(
+    fingerprints: Sequence[Fingerprint],
+    load: Callable[[int], Samples],
+    *,
+    seed: int = 42,
+    min_correlation: float = 0.9,
+    progress: Progress = silent,
+) -> list[DuplicateLink]:
+    """Pairs confirmed by `correlation`, enough of them to connect every group (n - 1 for n recordings)."""
+    tries = find_candidates(fingerprints, seed=seed, progress=progress)
+    loaded, forest = _Loaded(load), _Forest(len(fingerprints))
+    links = []
+    for done, (first, second, first_frame, second_frame) in enumerate(tries.tolist(), 1):
+        if forest.root(first) != forest.root(second):
+            pair = loaded(first), loaded(second)
+            value = correlation(*pair, _centre_sample(first_frame), _centre_sample(second_frame))
+            if value >= min_correlation:
+                forest.join(first, second)
+                links.append(DuplicateLink(first, second, value))
+        progress("confirm duplicates", done, len(tries))
+    return sorted(links, key=lambda link: (link.first, link.second))
+
+
+def _centre_sample(frame: int) -> int:
+    return frame * HOP_SAMPLES + FRAME_SAMPLES // 2
+
+
+class _Loaded:
+    """`load` with the recordings used last kept at hand, up to LOADED_SAMPLES together."""
+
+    def __init__(self, load: Callable[[int], Samples]) -> None:
+        self._load = load
+        self._kept: OrderedDict[int, Samples] = OrderedDict()
+        self._samples = 0
+
+    def __call__(self, recording: int) -> Samples:
+        if recording in self._kept:
+            self._kept.move_to_end(recording)
+            return self._kept[recording]
+        samples = self._load(recording)
+        self._kept[recording] = samples
+        self._samples += samples.size
+        while self._samples > LOADED_SAMPLES and len(self._kept) > 1:
+            self._samples -= self._kept.popitem(last=False)[1].size
+        return samples

@@ -1,0 +1,140 @@
+"""Manifests: which recordings there are, who speaks and what is said, as CSV or Parquet tables.
+
+Columns `path,label,speaker_id,duration_s,kind` and, if wanted, `license,source`; paths are relative to the
+manifest's folder and may not lead out of it, by `..` or by a symbolic link. Several manifests make one data
+set. It opens no audio: whether the files exist and decode is `check`'s business.
+"""
+
+import os
+import posixpath
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+
+from uyan.data.manifest_table import COLUMNS, check_suffix, first_row, read_table, validated
+from uyan.data.recording import Kind, Recording, unknown_speaker_id
+from uyan.errors import ManifestError
+from uyan.files import replacing
+
+
+def load_manifests(paths: Sequence[Path]) -> list[Recording]:
+    """All recordings of several manifests, in order.
+
+    Raises ManifestError, naming file, row (the header is row 1) and field, at the first thing that is wrong.
+    """
+    if not paths:
+        raise ManifestError("no manifest given; name at least one CSV or Parquet file")
+    recordings: list[Recording] = []
+    seen: dict[str, Path] = {}
+    for path in paths:
+        loaded = _load(path)
+        for recording in loaded:
+            file = posixpath.join(recording.root.as_posix(), recording.path)
+            if (first := seen.setdefault(file, path)) is not path:
+                raise ManifestError(f"{path}: path: {file} is listed in {first} as well; keep one of the two")
+        recordings += loaded
+    return recordings
+
+
+def save_manifest(recordings: Sequence[Recording], path: Path) -> None:
+    """Write recordings so that `load_manifests` gives them back; CSV or Parquet by the suffix, atomically.
+
+    Paths become relative to the manifest's folder, and so do the ids made of them. Raises ManifestError when
+    a recording is not below that folder, or could not be read back.
+    """
+    check_suffix(path)
+    folder = path.parent.resolve()
+    prefix = posixpath.join(folder.as_posix(), "")
+    roots = {root: root.resolve().as_posix() for root in {r.root for r in recordings}}
+    files = [posixpath.join(roots[r.root], r.path) for r in recordings]
+    for file in files:
+        if not file.startswith(prefix):
+            raise ManifestError(f"{path}: {file} is not below {folder}; save the manifest in a folder above it")
+    table = pl.DataFrame(
+        {
+            "path": [file.removeprefix(prefix) for file in files],
+            "label": [r.label for r in recordings],
+            "speaker_id": [r.speaker_id if r.speaker_known else None for r in recordings],
+            "duration_s": [r.duration_s for r in recordings],
+            "kind": [r.kind for r in recordings],
+            "license": [r.license for r in recordings],
+            "source": [r.source for r in recordings],
+        },
+        schema_overrides={"speaker_id": pl.String, "duration_s": pl.Float64},
+    )
+    validated(table.with_row_index("row", offset=first_row(path)), path)
+    with replacing(path) as partial:
+        if path.suffix == ".csv":
+            table.write_csv(partial)
+        else:
+            table.write_parquet(partial)
+
+
+def _load(path: Path) -> list[Recording]:
+    table = validated(read_table(path), path)
+    root = path.parent.resolve()
+    _check_links(table, root, path)
+    columns = (table[name].to_list() for name in COLUMNS)
+    return [
+        Recording(
+            path=file,
+            root=root,
+            label=label,
+            speaker_id=speaker or unknown_speaker_id(file),
+            speaker_known=bool(speaker),
+            duration_s=duration_s,
+            kind=cast(Kind, kind),
+            license=license_,
+            source=source,
+        )
+        for file, label, speaker, duration_s, kind, license_, source in zip(*columns, strict=True)
+    ]
+
+
+def _check_links(table: pl.DataFrame, root: Path, manifest: Path) -> None:
+    """ManifestError for a path that a symbolic link leads out of the root.
+
+    Asking the system to resolve every path is slow; one listing per folder finds the links, mostly none, and
+    only what lies at or below a link is resolved. Files that do not exist are left to `check`.
+    """
+    folders = {posixpath.dirname(path) for path in table["path"]}
+    links = _links(root, {above for folder in folders for above in _with_parents(folder)})
+    if not links:
+        return
+    top = os.path.realpath(root)
+    linked = {folder for folder in folders if not links.isdisjoint(_with_parents(folder))}
+    for path, row in zip(table["path"], table["row"], strict=True):
+        if path in links or posixpath.dirname(path) in linked:
+            target = os.path.realpath(root / path)
+            if os.path.commonpath([top, target]) != top:
+                raise ManifestError(
+                    f"{manifest}: row {row}: path: {path!r} is a link to {target}, outside of the manifest's"
+                    " folder; copy the audio into it, or move the manifest above both"
+                )
+
+
+def _with_parents(folder: str) -> list[str]:
+    """
+    >>> _with_parents("a/b"), _with_parents("")
+    (['a/b', 'a', ''], [''])
+    """
+    above = [folder]
+    while above[-1]:
+        above.append(posixpath.dirname(above[-1]))
+    return above
+
+
+def _links(root: Path, folders: set[str]) -> set[str]:
+    """The symbolic links directly in these folders, relative to the root."""
+    links: set[str] = set()
+    for folder in folders:
+        try:
+            with os.scandir(root / folder) as entries:
+                links.update(posixpath.join(folder, entry.name) for entry in entries if entry.is_symlink())
+        except PermissionError as reason:
+            raise ManifestError(f"{root / folder}: may not be listed; give yourself the right to read it") from reason
+        except OSError:
+            continue  # no such folder: `check` reports its files as missing
+    return links

@@ -1,0 +1,176 @@
+"""The table in a manifest file: CSV or Parquet in, checked, trimmed and typed columns out.
+
+Every rule a row must keep is here, and every message about one that does not: file, row (the header of a CSV
+is row 1) and field. It knows nothing of folders and links; what the columns mean is for `manifest` to say.
+"""
+
+import csv
+import io
+import posixpath
+from pathlib import Path
+from typing import get_args
+
+import polars as pl
+
+from uyan.data.recording import Kind, normal_word
+from uyan.errors import ManifestError
+
+MAX_MANIFEST_BYTES = 1_000_000_000
+"""A larger file is no manifest: 125,000 rows take about 20 MB."""
+
+_REQUIRED = ("path", "label", "speaker_id", "duration_s", "kind")
+_OPTIONAL = ("license", "source")
+COLUMNS = (*_REQUIRED, *_OPTIONAL)
+
+
+def check_suffix(path: Path) -> None:
+    """ManifestError for a file of another format."""
+    if path.suffix not in (".csv", ".parquet"):
+        raise ManifestError(f"{path}: a manifest is a .csv or a .parquet file")
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """The known columns as text, and `row`, the number to report; rows with nothing in them are left out."""
+    check_suffix(path)
+    try:
+        size = path.stat().st_size
+        if size > MAX_MANIFEST_BYTES:
+            raise ManifestError(f"{path}: {size / 1e9:.1f} GB; a manifest has at most 1 GB, split it into several")
+        raw = path.read_bytes()
+    except OSError as reason:
+        raise ManifestError(f"{path}: cannot be read ({reason.strerror})") from reason
+    table = _parse_csv(raw, path) if path.suffix == ".csv" else _parse_parquet(raw, path)
+    rows = table.with_row_index("row", offset=first_row(path))
+    rows = rows.filter(~pl.all_horizontal(pl.exclude("row").is_null()))
+    if rows.is_empty():
+        raise ManifestError(f"{path}: no recordings; a manifest has one row for each")
+    return rows
+
+
+def first_row(path: Path) -> int:
+    """The number of the first recording's row, as people count."""
+    return 2 if path.suffix == ".csv" else 1
+
+
+def _parse_csv(raw: bytes, path: Path) -> pl.DataFrame:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as reason:
+        row = 1 + raw.count(b"\n", 0, reason.start)
+        raise ManifestError(f"{path}: row {row}: not UTF-8; save the table as 'CSV UTF-8'") from reason
+    try:
+        header = pl.read_csv(raw, n_rows=0, infer_schema=False).columns
+        positions = _positions([name.strip() for name in header], path)
+        table = pl.read_csv(raw, columns=sorted(positions.values()), infer_schema=False)
+    except pl.exceptions.NoDataError as reason:
+        raise ManifestError(f"{path}: the file is empty; it needs the header {','.join(COLUMNS)}") from reason
+    except pl.exceptions.PolarsError as reason:
+        row = _broken_row(raw.decode())
+        raise ManifestError(
+            f"{path}: row {row}: not CSV; put a field with commas or quotes in double quotes,"
+            " and double the quotes inside"
+        ) from reason
+    return table.rename({header[at]: name for name, at in positions.items()})
+
+
+def _broken_row(text: str) -> int:
+    """The first row that has more fields than the header, or where a quoted field does not end well."""
+    rows = csv.reader(text.splitlines(keepends=True), strict=True)
+    number = 0
+    try:
+        for number, fields in enumerate(rows, 1):
+            if number == 1:
+                width = len(fields)
+            elif len(fields) > width:
+                break
+        return number
+    except csv.Error:
+        return number + 1
+
+
+def _parse_parquet(raw: bytes, path: Path) -> pl.DataFrame:
+    try:
+        header = list(pl.read_parquet_schema(io.BytesIO(raw)))
+        positions = _positions(header, path)
+        table = pl.read_parquet(io.BytesIO(raw), columns=list(positions))
+        return table.select(pl.col(list(positions)).cast(pl.String))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as reason:
+        raise ManifestError(f"{path}: not a Parquet table of text and numbers ({reason})") from reason
+
+
+def _positions(header: list[str], path: Path) -> dict[str, int]:
+    """Where the columns that are wanted stand."""
+    missing = [name for name in _REQUIRED if name not in header]
+    if missing:
+        commas = "; separate the columns by commas" if any(";" in name for name in header) else ""
+        raise ManifestError(
+            f"{path}: row 1: no column {', '.join(missing)}; there are {', '.join(header)[:200]}{commas}"
+        )
+    return {name: header.index(name) for name in COLUMNS if name in header}
+
+
+def validated(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
+    """All columns, trimmed and typed, paths normal; ManifestError at the first row that breaks a rule."""
+    absent = [pl.lit("").alias(name) for name in _OPTIONAL if name not in rows.columns]
+    text = pl.col("path", "label", "speaker_id", "kind", *_OPTIONAL).fill_null("")
+    table = (
+        rows.with_columns(*absent)
+        .with_columns(text)
+        .with_columns(
+            given=pl.col("path"),
+            given_s=pl.col("duration_s"),
+            duration_s=pl.col("duration_s").cast(pl.Float64, strict=False),
+        )
+    )
+    normal = {name: [normal_word(word) for word in table[name]] for name in ("label", "speaker_id", "kind")}
+    normal["path"] = [posixpath.normpath(path) for path in table["path"]]
+    table = table.with_columns(pl.Series(name, values, pl.String) for name, values in normal.items())
+    for field, broken, problem in _rules():
+        rejected = table.filter(broken)
+        if not rejected.is_empty():
+            row = rejected.row(0, named=True)
+            value = {"path": row["given"], "duration_s": row["given_s"]}.get(field, row[field])
+            others = f" (and {len(rejected) - 1} more rows)" if len(rejected) > 1 else ""
+            raise ManifestError(f"{file}: row {row['row']}: {field}: {str(value)[:200]!r} {problem}{others}")
+    return table
+
+
+def _rules() -> list[tuple[str, pl.Expr, str]]:
+    """Field, the rows that break the rule, and what to tell the user after the value."""
+    given, path = pl.col("given"), pl.col("path")
+    duration = pl.col("duration_s")
+    return [
+        ("path", path == ".", "is empty or a folder; name the audio file, relative to the manifest"),
+        (
+            "path",
+            given.str.contains("\0", literal=True),
+            "has a NUL byte; the table is damaged, write it again",
+        ),
+        (
+            "path",
+            given.str.contains(r"\\|^[A-Za-z]:"),
+            "is a Windows path; write it relative to the manifest, with forward slashes",
+        ),
+        (
+            "path",
+            given.str.starts_with("/"),
+            "is absolute; write it relative to the manifest, or move the manifest above the audio",
+        ),
+        (
+            "path",
+            (path == "..") | path.str.starts_with("../"),
+            "leads out of the manifest's folder; move the manifest above the audio",
+        ),
+        ("path", path.is_duplicated(), "is listed twice; keep one of the rows"),
+        ("kind", ~pl.col("kind").is_in(get_args(Kind)), f"is none of {', '.join(get_args(Kind))}"),
+        (
+            "label",
+            (pl.col("kind") == "keyword") & (pl.col("label") == ""),
+            "says no word; a keyword recording needs its label",
+        ),
+        (
+            "duration_s",
+            duration.is_null() | ~duration.is_finite() | (duration <= 0),
+            "is no positive number of seconds; write it like 1.25, or let `uyan data scan` measure it",
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""Judging: the shipping detector over continuous audio, and figures that carry their denominators."""

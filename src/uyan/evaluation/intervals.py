@@ -1,0 +1,109 @@
+"""How far to trust a count: confidence intervals for rates per hour and for shares of trials.
+
+Alarms per hour are a Poisson rate (Garwood 1936), misses of independent trials a binomial share (Clopper and
+Pearson 1934), misses of a handful of voices a share that must be resampled by voice (Efron 1979). It knows
+nothing of scores or detectors.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import beta, chi2
+
+from uyan.errors import EvaluationError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided confidence interval, in the unit of the rate that it belongs to."""
+
+    low: float
+    high: float
+
+
+def poisson_rate(events: int, hours: float, confidence: float = 0.95) -> Interval:
+    """Exact interval for a rate per hour, of `events` counted in `hours` (Garwood 1936).
+
+    Without a single event there is no lower side to guard: all of the doubt goes to the upper bound, which is
+    then -ln(1 - confidence) / hours. At 95 % that is the "rule of three": no alarm in H hours means <= 3 / H.
+
+    >>> bounds = poisson_rate(3, 1.0)
+    >>> round(bounds.low, 3), round(bounds.high, 3)
+    (0.619, 8.767)
+    >>> round(poisson_rate(0, 10.0).high, 4)
+    0.2996
+    """
+    if not (math.isfinite(hours) and hours > 0):
+        raise EvaluationError(f"a rate per hour of {hours} hours; add continuous negative recordings")
+    if events < 0:
+        raise EvaluationError(f"{events} events: a count cannot be negative")
+    tail = _tail(confidence)
+    if events == 0:
+        return Interval(0.0, -math.log(2 * tail) / hours)
+    low = float(chi2.ppf(tail, 2 * events)) / 2
+    high = float(chi2.ppf(1 - tail, 2 * events + 2)) / 2
+    return Interval(low / hours, high / hours)
+
+
+def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+    """Exact interval for a share of independent trials; two-sided also for none and for all.
+
+    >>> bounds = clopper_pearson(5, 20)
+    >>> round(bounds.low, 4), round(bounds.high, 4)
+    (0.0866, 0.491)
+    """
+    if trials < 1:
+        raise EvaluationError(f"a share of {trials} trials; add recordings, at least one is needed")
+    if not 0 <= successes <= trials:
+        raise EvaluationError(f"{successes} of {trials} trials: the count must lie between 0 and {trials}")
+    tail = _tail(confidence)
+    low = float(beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
+    high = float(beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    return Interval(low, high)
+
+
+def speaker_bootstrap(
+    misses_by_speaker: Mapping[str, tuple[int, int]],
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+    draws: int = 2000,
+) -> Interval:
+    """Percentile interval for the pooled miss rate, by drawing whole speakers with replacement.
+
+    `misses_by_speaker` maps a speaker_id to (misses, positives). One voice's recordings succeed or fail
+    together, so that the speakers, not the recordings, are the independent trials. Two cases in which no draw
+    differs from another would come out as certainty, and are not left to the bootstrap:
+
+    * one speaker says nothing about other voices: [0, 1];
+    * no miss at all (or nothing but misses): `clopper_pearson` with a speaker as a trial. It is a true bound:
+      a mean miss rate m over voices needs at least a share m of voices with a miss.
+
+    >>> speaker_bootstrap({"ada": (0, 10), "cem": (10, 10)}, np.random.default_rng(42))
+    Interval(low=0.0, high=1.0)
+    """
+    counts = np.array([pair for pair in misses_by_speaker.values() if pair[1]], np.int64).reshape(-1, 2)
+    speakers = len(counts)
+    if not speakers:
+        raise EvaluationError("a miss rate without positives; add recordings of the word to this split")
+    if (counts < 0).any() or (counts[:, 0] > counts[:, 1]).any():
+        raise EvaluationError(f"misses must lie between 0 and positives in {dict(misses_by_speaker)}")
+    misses, positives = counts.sum(axis=0).tolist()
+    if speakers == 1:
+        return Interval(0.0, 1.0)
+    if misses in (0, positives):
+        return clopper_pearson(speakers if misses else 0, speakers, confidence)
+    rates = np.empty(draws)
+    for draw in range(draws):
+        drawn_misses, drawn_positives = counts[rng.integers(speakers, size=speakers)].sum(axis=0)
+        rates[draw] = drawn_misses / drawn_positives
+    tail = _tail(confidence)
+    low, high = np.quantile(rates, [tail, 1 - tail])
+    return Interval(float(low), float(high))
+
+
+def _tail(confidence: float) -> float:
+    if not 0 < confidence < 1:
+        raise EvaluationError(f"confidence must lie between 0 and 1, not {confidence}; 0.95 is usual")
+    return (1 - confidence) / 2

@@ -1,0 +1,107 @@
+"""Continuous audio to judge a detector on, made of a split's recordings.
+
+A positive becomes one short stream: quiet, the recording, quiet. Negatives become long streams: long recordings as they
+are, short ones one after another. The quiet is a faint hiss, as no microphone is ever silent. Optional noise is
+mixed into a whole stream. It knows nothing of scores.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from uyan.audio import SAMPLE_RATE, Samples, read
+from uyan.data.split import Member
+from uyan.errors import EvaluationError
+
+LEAD_S = 1.5
+"""Quiet before a positive: more than a window, so that the detector is warm."""
+TAIL_S = 1.0
+"""Quiet after it: a detection up to this long after the recording's end still counts."""
+GAP_S = 0.5
+"""Quiet between short negatives; not counted in the hours."""
+HISS_DB = -70.0
+SHORT_S = 10.0
+"""Negatives shorter than this are joined into streams of `JOINED_S`."""
+JOINED_S = 300.0
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Some audio without a break."""
+
+    name: str
+    members: tuple[Member, ...]
+    material_s: float
+    """Of the recordings, without the quiet between."""
+    samples: Samples
+    """(samples,)."""
+
+
+def positive_streams(
+    members: Sequence[Member], noise: Samples | None = None, snr_db: float = np.inf, seed: int = 42
+) -> Iterator[Stream]:
+    """One stream a positive; with `noise` (samples,), at `snr_db` against the recording's loudest fifth."""
+    for number, member in enumerate(members):
+        rng = np.random.default_rng([seed, number])
+        recording = read(member.recording.file)
+        quiet = [hiss(seconds, rng) for seconds in (LEAD_S, TAIL_S)]
+        samples = np.concatenate([quiet[0], recording, quiet[1]])
+        if noise is not None and np.isfinite(snr_db):
+            samples = samples + scaled_noise(noise, samples.size, active_power(recording), snr_db, rng)
+        yield Stream(member.recording.path, (member,), recording.size / SAMPLE_RATE, samples)
+
+
+def negative_streams(members: Sequence[Member], seed: int = 42) -> Iterator[Stream]:
+    """Negatives and noise as long streams, in the order given."""
+    rng = np.random.default_rng([seed, len(members)])
+    parts: list[Samples] = []
+    joined: list[Member] = []
+    joined_s = 0.0
+    for member in members:
+        samples = read(member.recording.file)
+        seconds = samples.size / SAMPLE_RATE
+        if seconds >= SHORT_S:
+            yield Stream(member.recording.path, (member,), seconds, samples)
+            continue
+        joined.append(member)
+        parts += [samples, hiss(GAP_S, rng)]
+        joined_s += seconds
+        if joined_s >= JOINED_S:
+            yield _joined(joined, parts, joined_s)
+            parts, joined, joined_s = [], [], 0.0
+    if joined:
+        yield _joined(joined, parts, joined_s)
+
+
+def _joined(members: Sequence[Member], parts: Sequence[Samples], seconds: float) -> Stream:
+    name = f"{members[0].recording.path} and {len(members) - 1} more"
+    return Stream(name, tuple(members), seconds, np.concatenate(parts))
+
+
+def hiss(seconds: float, rng: np.random.Generator) -> Samples:
+    """White noise at −70 dBFS, shape (samples,)."""
+    amplitude = 10 ** (HISS_DB / 20)
+    return (amplitude * rng.standard_normal(round(seconds * SAMPLE_RATE))).astype(np.float32)
+
+
+def active_power(samples: Samples) -> float:
+    """Mean power of the loudest fifth of 25 ms blocks of (samples,): the voice, without the pauses around it."""
+    block = SAMPLE_RATE // 40
+    whole = samples[: samples.size // block * block].reshape(-1, block)
+    power = np.sort(np.square(whole).mean(axis=1))
+    return float(power[-max(1, power.size // 5) :].mean())
+
+
+def scaled_noise(noise: Samples, size: int, speech_power: float, snr_db: float, rng: np.random.Generator) -> Samples:
+    """A random stretch of `noise` (samples,), repeated if too short, at `snr_db` below `speech_power`; shape (size,).
+
+    Raises EvaluationError when the stretch is silent.
+    """
+    start = int(rng.integers(0, max(1, noise.size - size)))
+    stretch = np.resize(noise[start : start + size], size)
+    power = active_power(stretch)
+    if power <= 0:
+        raise EvaluationError("the noise to mix in is silent; check the noise recordings of this split")
+    gain = np.sqrt(speech_power / power * 10 ** (-snr_db / 10))
+    return stretch * np.float32(gain)

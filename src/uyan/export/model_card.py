@@ -1,0 +1,130 @@
+"""The model card: what the bundle is, what it was made from and what was measured, for a person to read.
+
+Everything on it comes from the bundle's metadata and the run's metrics; it computes nothing.
+"""
+
+from typing import Any
+
+from uyan.bundle import BundleInfo
+
+
+def model_card(info: BundleInfo, metrics: dict[str, Any]) -> str:
+    """Markdown."""
+    sections = (
+        _head(info, metrics),
+        _figures(metrics),
+        _speakers(metrics),
+        _data(metrics),
+        _inside(info),
+        _use(info),
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _head(info: BundleInfo, metrics: dict[str, Any]) -> str:
+    lines = [
+        f"# Wake word “{info.label}”",
+        "",
+        f"Made by uyan {info.version}, configuration `{info.config_hash[:16]}`.",
+    ]
+    lines += [f"> **Note:** {warning}" for warning in metrics["warnings"]]
+    return "\n".join(lines)
+
+
+def _figures(metrics: dict[str, Any]) -> str:
+    alarms, point = metrics["false_alarms"], metrics["calibration"]["operating_point"]
+    lines = [
+        "## Measured on speakers and audio that were never trained on",
+        "",
+        f"Threshold {point['threshold']:.4f}, chosen on the validation split for {point['target_fah']:g} false alarms "
+        f"per hour ({point['false_alarms']} in {point['hours']:.2f} h there). On the test split: "
+        f"**{false_alarm_text(alarms)}**.",
+        "",
+        "| condition | miss rate at the threshold | misses / recordings / speakers | 95 % interval "
+        "| at 0.5 FAH | at 0.1 FAH |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, c in metrics["conditions"].items():
+        low, high = c["miss_interval"]["low"], c["miss_interval"]["high"]
+        at = {fah: c["at_fah"][fah] for fah in ("0.5", "0.1")}
+        lines.append(
+            f"| {name} | {c['miss_rate']:.1%} | {c['misses']} / {c['positives']} / {c['speakers']} "
+            f"| {low:.1%} – {high:.1%} | {at['0.5']['miss_rate']:.1%} | {at['0.1']['miss_rate']:.1%} |"
+        )
+    clip = metrics["clip_level"]
+    lines += [
+        "",
+        "The last two columns choose the threshold on the test split itself, to compare detectors; the first is what "
+        "ships. Intervals take recordings as independent.",
+        "",
+        f"Clip level ({clip['what']}): EER {clip['equal_error_rate']:.2%}, false-alarm rate at 95 % hits "
+        f"{clip['fpr_at_tpr_95']:.2%}, partial AUC below 10 % {clip['partial_auc_10']:.4f}.",
+    ]
+    return "\n".join(lines)
+
+
+def false_alarm_text(alarms: dict[str, Any]) -> str:
+    """FAH in words, with its denominator.
+
+    >>> false_alarm_text({"events": 0, "hours": 6.0, "fah": 0.0, "fah_interval": {"low": 0.0, "high": 0.4993}})
+    'no false alarm in 6.00 h (at most 0.50 per hour, 95 %)'
+    """
+    events, hours, interval = alarms["events"], alarms["hours"], alarms["fah_interval"]
+    if not events:
+        return f"no false alarm in {hours:.2f} h (at most {interval['high']:.2f} per hour, 95 %)"
+    low, high = interval["low"], interval["high"]
+    return (
+        f"{events} in {hours:.2f} h: {alarms['fah']:.2f} false alarms per hour (95 % interval {low:.2f} – {high:.2f})"
+    )
+
+
+def _speakers(metrics: dict[str, Any]) -> str:
+    rows = metrics["conditions"]["clean"]["per_speaker"].items()
+    worst = sorted(rows, key=lambda row: -row[1][0] / row[1][1])
+    lines = ["## Misses by speaker (clean)", "", "| speaker | misses | recordings |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {_cell(speaker)} | {misses} | {count} |" for speaker, (misses, count) in worst)])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _data(metrics: dict[str, Any]) -> str:
+    data = metrics["data"]
+    lines = [
+        "## Data",
+        "",
+        "| split | positives | their speakers | hours of negatives | their speakers |",
+        "|---|---|---|---|---|",
+    ]
+    for name, s in data["splits"].items():
+        lines.append(
+            f"| {name} | {s['positives']} | {s['positive_speakers']} "
+            f"| {s['negative_hours']:.2f} | {s['negative_speakers']} |"
+        )
+    lines += [
+        "",
+        f"Recordings without a speaker: {data['unknown_speakers']}. Repeated takes, counted once: "
+        f"{data['repeated_takes']}. Licences of the recordings: {'; '.join(data['licenses']) or 'not given'}.",
+    ]
+    return "\n".join(lines)
+
+
+def _inside(info: BundleInfo) -> str:
+    d = info.detector
+    return (
+        "## Inside\n\n"
+        f"{info.frontend.mels}-mel log-mel front end `{info.frontend.digest()}`, CMVN over {info.cmvn.frames:,} "
+        f"training frames (values in `stats.json`), window {info.window_frames / 100:.2f} s, "
+        f"a score every {d.hop_s:g} s, {d.votes} of {d.ballots} votes, hysteresis {d.hysteresis:g}, "
+        f"lockout {d.lockout_s:g} s, temperature {info.temperature:.3f}."
+    )
+
+
+def _use(info: BundleInfo) -> str:
+    return (
+        "## Use\n\n"
+        "```\nuyan listen bundle.onnx recording.wav\n```\n\n"
+        f"Meant to notice “{info.label}” in audio you may listen to. Voices, rooms and noises unlike those above were "
+        "not measured; it identifies nobody and is no safety device."
+    )

@@ -1,0 +1,1 @@
+"""The network: features in, logits out. No I/O, no optimizer."""

@@ -1,0 +1,63 @@
+"""The embedded demonstration: synthetic corpus → run → a fresh stream with the word at known times."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from uyan.audio import SAMPLE_RATE, write
+from uyan.data.manifest import save_manifest
+from uyan.data.parallel import Progress, silent
+from uyan.data.scan import scan
+from uyan.errors import EvaluationError
+from uyan.pipeline.run import Outcome, run_until
+from uyan.pipeline.workspace import Tell, Workspace, say_nothing
+from uyan.recipe import parse_recipe
+from uyan.runtime.files import listen_to_file
+from uyan.voices.demo_corpus import demo_stream, write_demo
+
+OCCURRENCES = 12
+EARLY_S, LATE_S = 0.5, 1.0
+"""A detection within this time of the word's end is a hit."""
+TRAINING = {"epochs": 60, "learning_rate": 2e-3}
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demonstration showed."""
+
+    outcome: Outcome
+    stream: Path
+    minutes: float
+    heard: list[tuple[float, float | None]]
+    """For each spoken keyword: when it ended, and when the detector fired for it, in seconds; None if missed."""
+    false_alarms_s: list[float]
+
+
+def run_demo(out: Path, seed: int = 42, progress: Progress = silent, tell: Tell = say_nothing) -> DemoResult:
+    """Make the corpus in `out/corpus`, run in `out`, and listen to a stream of other voices."""
+    corpus = write_demo(out / "corpus", seed, progress)
+    manifest = corpus.folder / "manifest.csv"
+    save_manifest(scan(corpus.folder, corpus.keyword).recordings, manifest)
+    raw = {
+        "keyword": corpus.keyword,
+        "data": {"manifests": ["corpus/manifest.csv"]},
+        "network": {"size": "small"},
+        "training": {**TRAINING, "seed": seed},
+        "calibration": {"target_fah": 2.0},
+        "cache": {"folder": "cache"},
+    }
+    run = Workspace(parse_recipe(raw, "demo"), out.resolve(), out, progress, tell)
+    outcome = run_until(run)
+    if outcome is None:
+        raise EvaluationError("the demo run stopped before its export")
+    samples, ends_s = demo_stream(seed + 1, OCCURRENCES)
+    stream = out / "stream.wav"
+    write(stream, samples)
+    fired_s = [found.time_s for found in listen_to_file(outcome.bundle, stream)]
+    heard = [(end_s, _first_near(fired_s, end_s)) for end_s in ends_s]
+    claimed = {time_s for _, time_s in heard}
+    alarms = [time_s for time_s in fired_s if time_s not in claimed]
+    return DemoResult(outcome, stream, samples.size / SAMPLE_RATE / 60, heard, alarms)
+
+
+def _first_near(fired_s: list[float], end_s: float) -> float | None:
+    return next((t for t in fired_s if end_s - EARLY_S <= t <= end_s + LATE_S), None)

@@ -1,0 +1,22 @@
+"""The bundle and its card, written when everything in them has been measured."""
+
+from dataclasses import replace
+from typing import Any
+
+from uyan.bundle import Bundle
+from uyan.export.model_card import model_card
+from uyan.export.onnx import make_bundle, save_bundle
+from uyan.files import replacing
+from uyan.pipeline.calibrate import Calibrated
+from uyan.pipeline.workspace import Workspace
+
+
+def export_bundle(run: Workspace, calibrated: Calibrated, metrics: dict[str, Any]) -> Bundle:
+    """Write `bundle.onnx`, with its figures inside, and `model_card.md`."""
+    measured = {key: metrics[key] for key in ("calibration", "false_alarms", "conditions", "clip_level", "warnings")}
+    info = replace(calibrated.bundle.info, measured=measured)
+    bundle = make_bundle(calibrated.model, info, calibrated.bundle.path)
+    save_bundle(bundle)
+    with replacing(run.out / "model_card.md") as partial:
+        partial.write_text(model_card(info, metrics), encoding="utf-8")
+    return bundle

@@ -1,0 +1,186 @@
+"""From manifests to training material: check every file, place every recording, cache its features."""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from uyan.audio import Samples, read
+from uyan.data.cache import FeatureCache, extract
+from uyan.data.check import CheckReport, check, write_quarantine
+from uyan.data.duplicates import find_groups
+from uyan.data.examples import ExampleMaker, Positive, Segment, crop_frames, segments
+from uyan.data.locate import Span, locate_word
+from uyan.data.manifest import load_manifests
+from uyan.data.recording import unknown_speakers
+from uyan.data.split import SPLITS, Member, Split, assign, is_positive, leakage_guard, save_splits
+from uyan.errors import DataError
+from uyan.files import replacing
+from uyan.frontend import HOP_S, Cmvn
+from uyan.pipeline.workspace import Workspace
+
+FEW_POSITIVES = 100
+LONG_WORD_PERCENTILE = 95
+
+
+@dataclass(frozen=True)
+class Material:
+    """What training and evaluation work on."""
+
+    members: list[Member]
+    cache: FeatureCache
+    cmvn: Cmvn
+    words: dict[str, Span]
+    """Where the word is in each positive of training and validation, by content hash."""
+
+    def positives(self, split: Split, keyword: str) -> list[Member]:
+        """Recordings of the keyword that take part."""
+        return [m for m in self._of(split) if is_positive(m.recording, keyword)]
+
+    def negatives(self, split: Split, keyword: str) -> list[Member]:
+        """Everything else that is heard: other words, other speech, noise."""
+        kinds = ("keyword", "negative", "noise")
+        return [m for m in self._of(split) if m.recording.kind in kinds and not is_positive(m.recording, keyword)]
+
+    def noise(self, split: Split) -> list[Member]:
+        """Background to mix in."""
+        return [m for m in self._of(split) if m.recording.kind == "noise"]
+
+    def _of(self, split: Split) -> list[Member]:
+        return [m for m in self.members if m.split == split and m.active]
+
+
+def check_recordings(run: Workspace) -> CheckReport:
+    """Decode everything; stop when too much of it is unusable."""
+    recordings = load_manifests(run.manifests)
+    workers, probes = run.recipe.cache.workers, run.cache_folder / "probes.parquet"
+    report = check(recordings, workers=workers, progress=run.progress, cache_file=probes)
+    quarantine = run.out / "quarantine.csv"
+    write_quarantine(report, quarantine)
+    report.enforce(run.recipe.data.max_bad_share, quarantine)
+    if report.quarantined:
+        run.warn(f"{len(report.quarantined)} recording(s) cannot be used, see {quarantine.name}")
+    unknown = unknown_speakers([recording for recording, _ in report.good])
+    if unknown:
+        run.warn(f"{unknown} recording(s) have no speaker_id: the split between speakers may leak")
+    return report
+
+
+def split_recordings(run: Workspace, report: CheckReport) -> list[Member]:
+    """Place every usable recording; write `splits.csv`."""
+    recordings = [recording for recording, _ in report.good]
+    probes = [probe for _, probe in report.good]
+    groups = _duplicate_groups(run, report)
+    members = assign(recordings, probes, groups, run.recipe.keyword, run.recipe.split)
+    save_splits(members, run.out / "splits.csv")
+    repeats = sum(not m.counted for m in members)
+    excluded = sum(bool(m.excluded) for m in members)
+    if repeats or excluded:
+        run.tell(
+            f"near-duplicates: {repeats} repeated take(s) count once, {excluded} left out because another split "
+            "has the same take"
+        )
+    return members
+
+
+def _duplicate_groups(run: Workspace, report: CheckReport) -> list[list[int]]:
+    """Near-duplicate takes among what is split (not room responses), remembered for the same set of recordings."""
+    chosen = [i for i, (recording, _) in enumerate(report.good) if recording.kind != "rir"]
+    contents = hashlib.sha256("".join(report.good[i][1].content_sha1 for i in chosen).encode()).hexdigest()
+    memory = run.cache_folder / "duplicates" / f"{contents[:32]}.json"
+    if memory.is_file():
+        found: list[list[int]] = json.loads(memory.read_text(encoding="utf-8"))
+    else:
+        prints = [report.good[i][1].fingerprint for i in chosen]
+
+        def load(number: int) -> Samples:
+            return read(report.good[chosen[number]][0].file)
+
+        found = find_groups(prints, load, progress=run.progress)
+        with replacing(memory) as partial:
+            partial.write_text(json.dumps(found), encoding="utf-8")
+    return [[chosen[number] for number in group] for group in found]
+
+
+def make_features(run: Workspace, members: Sequence[Member]) -> Material:
+    """Cache features, take CMVN over the training split, locate the word in its clips."""
+    leakage_guard(members)
+    cache = run.cache()
+    spoken = [m for m in members if m.active and m.recording.kind != "rir" and m.split != "test"]
+    extract([(m.recording.file, m.content_sha1) for m in spoken], cache, run.recipe.cache.workers, run.progress)
+    train = [m for m in spoken if m.split == "train"]
+    cmvn = Cmvn.merge(Cmvn.of(cache.mapped(m.content_sha1), cache.config) for m in train)
+    cmvn.save(run.out / "stats.json")
+    positives = [m for m in spoken if is_positive(m.recording, run.recipe.keyword)]
+    words = {m.content_sha1: locate_word(cache.get(m.content_sha1)) for m in positives}
+    _warn_about_positives(run, words)
+    return Material(list(members), cache, cmvn, words)
+
+
+def _warn_about_positives(run: Workspace, words: dict[str, Span]) -> None:
+    lengths_s = np.array([span.frames for span in words.values()]) * HOP_S
+    window_s = run.recipe.network.window_s
+    longest_s = float(np.percentile(lengths_s, LONG_WORD_PERCENTILE))
+    if longest_s > window_s:
+        longer = int((lengths_s > window_s).sum())
+        run.warn(
+            f"the spoken keyword is longer than the window of {window_s:.2f} s in {longer} of {len(words)} recordings "
+            f"({LONG_WORD_PERCENTILE} % are within {longest_s:.2f} s); set network.window_s to "
+            f"{math.ceil(10 * longest_s) / 10:.1f} or more"
+        )
+    if len(words) < FEW_POSITIVES:
+        run.warn(f"only {len(words)} recordings of the keyword to train and validate on: expect a high miss rate")
+
+
+def example_maker(run: Workspace, material: Material, split: Split) -> ExampleMaker:
+    """Examples of the training split, augmented, or of the validation split, as they are."""
+    keyword, length = run.recipe.keyword, crop_frames(run.recipe.batches, run.window_frames)
+
+    def cut(members: Sequence[Member]) -> list[Segment]:
+        found: list[Segment] = []
+        for member in members:
+            found += segments(member.content_sha1, material.cache.mapped(member.content_sha1).shape[1], length)
+        return found
+
+    positives = [Positive(m.content_sha1, material.words[m.content_sha1]) for m in material.positives(split, keyword)]
+    if not positives:
+        raise DataError(f"no recordings of {keyword!r} in the {split} split; add speakers, or change split.seed")
+    backgrounds = cut(material.noise(split)) if split == "train" else []
+    if split == "train" and not backgrounds and run.recipe.augment.background_share:
+        run.warn("no noise recordings to train with: background mixing is off, expect misses in noise")
+    return ExampleMaker(
+        material.cache,
+        positives,
+        cut(material.negatives(split, keyword)),
+        backgrounds,
+        run.recipe.batches,
+        run.recipe.augment if split == "train" else None,
+        run.window_frames,
+    )
+
+
+def data_summary(run: Workspace, members: Sequence[Member]) -> dict[str, Any]:
+    """Counts, hours and speakers of each split, and what weakens them."""
+    keyword = run.recipe.keyword
+    splits: dict[str, Any] = {}
+    for split in SPLITS:
+        active = [m for m in members if m.split == split and m.active and m.recording.kind != "rir"]
+        positives = [m for m in active if is_positive(m.recording, keyword)]
+        others = [m for m in active if not is_positive(m.recording, keyword)]
+        splits[split] = {
+            "positives": len(positives),
+            "positive_speakers": len({m.recording.speaker_id for m in positives}),
+            "negative_hours": sum(m.duration_s for m in others) / 3600,
+            "negative_speakers": len({m.recording.speaker_id for m in others if m.recording.kind != "noise"}),
+        }
+    licenses = sorted({m.recording.license for m in members if m.active and m.recording.license})
+    return {
+        "splits": splits,
+        "unknown_speakers": unknown_speakers([m.recording for m in members]),
+        "repeated_takes": sum(not m.counted for m in members),
+        "licenses": licenses,
+    }

@@ -1,0 +1,74 @@
+"""Where a run happens: its recipe, its folder, and whom it tells about progress."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uyan.data.cache import FeatureCache
+from uyan.data.parallel import Progress, silent
+from uyan.errors import ConfigError
+from uyan.files import replacing
+from uyan.frontend import seconds_to_frames
+from uyan.recipe import Recipe, load_recipe
+
+Tell = Callable[[str], None]
+"""Shows the user a line."""
+
+CONFIG = "config.yaml"
+
+
+def say_nothing(line: str) -> None:
+    """A Tell that shows nothing."""
+
+
+@dataclass
+class Workspace:
+    """One run."""
+
+    recipe: Recipe
+    base: Path
+    """What the recipe's paths are relative to."""
+    out: Path
+    """The run's folder."""
+    progress: Progress = silent
+    tell: Tell = say_nothing
+    warnings: list[str] = field(default_factory=list)
+    """What the reader of any figure must know; part of every report."""
+
+    def open(self) -> None:
+        """Create the folder and pin the configuration. Raises ConfigError if another run lives there."""
+        pinned = self.out / CONFIG
+        if pinned.is_file() and load_recipe(pinned).digest() != self.recipe.digest():
+            raise ConfigError(f"{self.out} holds a run of another configuration; choose another --out or delete it")
+        try:
+            with replacing(pinned) as partial:
+                partial.write_text(self.recipe.to_yaml(), encoding="utf-8")
+        except OSError as reason:
+            raise ConfigError(f"--out {self.out}: cannot be written ({reason}); choose another folder") from reason
+
+    def warn(self, text: str) -> None:
+        """Tell the user now, and every reader of the report later."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self.tell(f"warning: {text}")
+
+    @property
+    def manifests(self) -> list[Path]:
+        """Absolute paths."""
+        return [Path(os.path.normpath(self.base / name)) for name in self.recipe.data.manifests]
+
+    @property
+    def cache_folder(self) -> Path:
+        """Features and probes."""
+        configured = self.recipe.cache.folder
+        return self.base / configured if configured else self.out.parent / "cache"
+
+    def cache(self) -> FeatureCache:
+        """The feature cache, with the recipe's budget."""
+        return FeatureCache(self.cache_folder / "features", self.recipe.frontend, self.recipe.cache.max_ram_gb)
+
+    @property
+    def window_frames(self) -> int:
+        """The sliding window, and so the network's receptive field."""
+        return seconds_to_frames(self.recipe.network.window_s)

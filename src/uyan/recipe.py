@@ -1,0 +1,156 @@
+"""The recipe: one YAML file that says everything a run depends on, validated before anything starts.
+
+A section a stage, each a small frozen model defined beside the code that uses it; an unknown key is an error that names
+the field. Paths are relative to the recipe's folder. It knows what the fields mean and runs nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from uyan.data.augment import AugmentConfig
+from uyan.data.examples import BatchConfig
+from uyan.data.recording import normal_word
+from uyan.data.split import SplitConfig
+from uyan.decision import DetectorConfig
+from uyan.errors import ConfigError
+from uyan.frontend import FrontendConfig
+from uyan.model.network import NetworkConfig
+from uyan.training.config import TrainingConfig
+
+# Besides YAMLError: a date that does not exist is a ValueError, endless nesting a RecursionError.
+_NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
+
+
+class Section(BaseModel):
+    """A frozen model without unknown keys or numbers that YAML and JSON spell differently (NaN, infinity)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """What to learn from."""
+
+    manifests: tuple[str, ...] = Field(min_length=1)
+    """CSV or Parquet files, relative to the recipe."""
+    max_bad_share: float = Field(default=0.05, ge=0, le=1)
+    """Stop before training when more than this share of the recordings cannot be used."""
+
+
+class CacheConfig(Section):
+    """Where features are kept; changes no result."""
+
+    folder: str | None = None
+    """Relative to the recipe; by default `cache` beside the run's folder, shared by its neighbours."""
+    max_ram_gb: float | None = Field(default=None, gt=0)
+    """Budget of the whole process tree; by default 12 on a 64 GB machine and in proportion below."""
+    workers: int | None = Field(default=None, ge=1)
+    """Processes that decode; by default one a core."""
+
+
+class CalibrationConfig(Section):
+    """What the threshold is chosen for."""
+
+    target_fah: float = Field(default=0.5, gt=0)
+    """False alarms per hour that are acceptable."""
+
+
+class EvaluationConfig(Section):
+    """How the test split is made harder."""
+
+    snr_db: tuple[float, ...] = (10.0, 5.0)
+    """Besides clean: positives with the test split's noise at these signal-to-noise ratios."""
+
+
+class Recipe(Section):
+    """Everything a run depends on."""
+
+    keyword: str = Field(min_length=1)
+    data: DataConfig
+    split: SplitConfig = SplitConfig()
+    frontend: FrontendConfig = FrontendConfig()
+    network: NetworkConfig = NetworkConfig()
+    batches: BatchConfig = BatchConfig()
+    augment: AugmentConfig = AugmentConfig()
+    training: TrainingConfig = TrainingConfig()
+    detector: DetectorConfig = DetectorConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    cache: CacheConfig = CacheConfig()
+
+    @field_validator("keyword")
+    @classmethod
+    def _keyword_as_labels_are_read(cls, keyword: str) -> str:
+        normal = normal_word(keyword)
+        if not normal or not normal.isprintable():
+            raise ConfigError(f"keyword: {keyword!r} is empty or holds control characters")
+        return normal
+
+    @model_validator(mode="after")
+    def _hop_within_window(self) -> "Recipe":
+        if self.detector.hop_s > self.network.window_s:
+            raise ConfigError(
+                f"detector.hop_s {self.detector.hop_s:g} is longer than network.window_s {self.network.window_s:g}: "
+                "audio between two windows would never be heard"
+            )
+        return self
+
+    def to_yaml(self) -> str:
+        """Every field, defaults included."""
+        return yaml.safe_dump(json.loads(self.model_dump_json()), sort_keys=False, allow_unicode=True)
+
+    def digest(self) -> str:
+        """sha256 over every field that can change a result, 64 hex digits (MISSION 5.3)."""
+        fields = json.loads(self.model_dump_json(exclude={"cache"}))
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply `key=value` overrides (dotted keys, YAML values).
+
+    Raises ConfigError naming the file and the field.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, *_NOT_YAML) as reason:
+        raise ConfigError(f"{path}: cannot be read as YAML ({reason})") from reason
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of sections; see recipes/ for worked examples")
+    for override in overrides:
+        _apply(raw, override)
+    return parse_recipe(raw, str(path))
+
+
+def parse_recipe(raw: Mapping[str, Any], source: str) -> Recipe:
+    """Validate a mapping. Raises ConfigError naming the field."""
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as reason:
+        problems = "\n".join(f"  {_field(error['loc'])}: {error['msg']}" for error in reason.errors())
+        raise ConfigError(f"{source}: not a valid recipe\n{problems}") from None
+    except ConfigError as reason:
+        raise ConfigError(f"{source}: {reason}") from None
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "recipe"
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--set {override!r}: write it as key=value, training.epochs=10 for example")
+    *sections, name = key.split(".")
+    for section in sections:
+        raw = raw.setdefault(section, {})
+        if not isinstance(raw, dict):
+            raise ConfigError(f"--set {override!r}: {section} is not a section")
+    try:
+        raw[name] = yaml.safe_load(text)
+    except _NOT_YAML as reason:
+        raise ConfigError(f"--set {override!r}: the value is not YAML ({reason})") from reason

@@ -1,0 +1,1 @@
+"""Learning: balanced batches in, one safetensors file of weights out."""

@@ -1,0 +1,1 @@
+"""Synthetic speech: an engine, and the corpus of the embedded demonstration."""

@@ -1,0 +1,134 @@
+"""`uyan data scan` and `uyan data check`: from a folder of recordings to a manifest that one can trust."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from uyan.cli.main import main
+from uyan.data.manifest import load_manifests
+
+WriteRecording = Callable[..., Path]
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
+    """The exit code of `uyan data ARGUMENTS`, on a wide terminal."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys, "argv", ["uyan", "data", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as left:
+        return int(left.code or 0)
+    return 0
+
+
+@pytest.fixture
+def tree(tmp_path: Path, write_recording: WriteRecording) -> Path:
+    for speaker in ("ada", "can"):
+        for take in range(2):
+            write_recording(f"set/positive/{speaker}/{take}.wav")
+        write_recording(f"set/negative/{speaker}/talk.wav", 1.0)
+    write_recording("set/noise/fan.wav", 1.0)
+    return tmp_path / "set"
+
+
+def cells(shown: str, label: str, kind: str) -> list[str]:
+    """The figures of one row of the table."""
+    rows = [[cell.strip() for cell in line.strip(" │┃").split("│")] for line in shown.splitlines() if "│" in line]
+    (found,) = (row[2:] for row in rows if row[:2] == [label, kind])
+    return found
+
+
+def test_scan_then_check(tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "scan", tree, "--keyword", "hey uyan") == 0
+    assert capsys.readouterr().out == f"{tree / 'manifest.csv'}: 7 recordings\n"
+    recordings = load_manifests([tree / "manifest.csv"])
+    assert {(r.label, r.kind) for r in recordings} == {
+        ("hey uyan", "keyword"),
+        ("speech", "negative"),
+        ("noise", "noise"),
+    }
+    assert {r.speaker_id for r in recordings if r.speaker_known} == {"ada", "can"}
+
+    assert call(monkeypatch, "check", tree / "manifest.csv", "--workers", "1") == 0
+    shown = capsys.readouterr().out
+    assert cells(shown, "hey uyan", "keyword") == ["4", "0.00", "2", "0", "0", "0", "0", "0", "0", "0"]
+    assert cells(shown, "speech", "negative")[0] == "2"
+    assert "0 near-duplicate groups, 0 of them across speakers" in shown
+    assert "warning" not in shown
+
+
+def test_scan_labels_with_the_folder_s_name_and_writes_where_it_is_told(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tree.parent / "elsewhere.parquet"
+    assert call(monkeypatch, "scan", tree, "--out", target) == 0
+    assert f"{target}: 7 recordings" in capsys.readouterr().out
+    assert {r.label for r in load_manifests([target]) if r.kind == "keyword"} == {"set"}
+    assert not (tree / "manifest.csv").exists()
+
+
+def test_scan_names_what_it_leaves_out(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "noise/broken.wav").write_bytes(b"no audio")
+    assert call(monkeypatch, "scan", tree) == 0
+    shown = capsys.readouterr()
+    assert shown.err.startswith("warning: left out noise/broken.wav: cannot be read")
+    assert "7 recordings" in shown.out
+
+
+def test_scan_of_a_folder_that_is_no_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "scan", tmp_path) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("error: ") and "positive/<speaker>/" in shown.err
+    assert shown.out == ""
+
+
+def test_check_of_bad_recordings(
+    tree: Path, write_recording: WriteRecording, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_recording("set/positive/nameless.wav")
+    assert call(monkeypatch, "scan", tree) == 0
+    broken = tree / "positive/ada/0.wav"
+    broken.write_bytes(b"no audio")
+    capsys.readouterr()
+    quarantine = tree.parent / "bad.csv"
+    arguments = ("check", tree / "manifest.csv", "--workers", "1", "--quarantine", quarantine)
+    assert call(monkeypatch, *arguments) == 2
+    shown = capsys.readouterr()
+    assert f"unusable: {broken}: " in shown.out
+    assert "warning: 1 recordings have no speaker_id" in shown.out
+    assert "error: 1 of 8 recordings cannot be used; 5% are allowed" in shown.err
+    assert "positive/ada/0.wav" in quarantine.read_text(encoding="utf-8")
+    assert call(monkeypatch, *arguments, "--max-bad-share", "0.2") == 0
+
+
+def test_check_names_one_take_under_two_speakers(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "positive/can/again.wav").write_bytes((tree / "positive/ada/0.wav").read_bytes())
+    assert call(monkeypatch, "scan", tree) == 0
+    assert call(monkeypatch, "check", tree / "manifest.csv", "--workers", "1") == 0
+    shown = capsys.readouterr().out
+    assert "1 near-duplicate groups, 1 of them across speakers" in shown
+    assert "same take under two speakers: " in shown
+    assert "(ada)" in shown and "(can)" in shown
+
+
+@pytest.mark.parametrize("option", [("--workers", "0"), ("--max-bad-share", "2")])
+def test_check_refuses_options_out_of_range(
+    tree: Path, option: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "check", tree / "manifest.csv", *option) == 2
+    assert option[0] in capsys.readouterr().err
+
+
+def test_check_of_a_missing_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "check", tmp_path / "none.csv") == 2
+    assert "none.csv: cannot be read" in capsys.readouterr().err

@@ -1,0 +1,181 @@
+"""Small things many tests need: a seeded generator, tones, a data set on disk, and a bundle."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import settings
+from numpy.typing import NDArray
+
+from uyan.audio import SAMPLE_RATE
+from uyan.bundle import Bundle, BundleInfo, load
+from uyan.decision import DetectorConfig
+from uyan.frontend import Cmvn, FrontendConfig, log_mel
+
+if TYPE_CHECKING:
+    from uyan.model.network import Network
+
+# As in the Makefile: threads that spin while they wait take the cores of other processes. Read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# A busy machine is no failure: examples have no time limit.
+settings.register_profile("uyan", deadline=None)
+settings.load_profile("uyan")
+
+Tone = Callable[..., NDArray[np.float32]]
+WriteRecording = Callable[..., Path]
+Sound = Callable[..., NDArray[np.float32]]
+WriteCorpus = Callable[..., Path]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(42)
+
+
+@pytest.fixture
+def tone() -> Tone:
+    """tone(frequency_hz, duration_s, amplitude, rate_hz): a sine of shape (samples,)."""
+
+    def make(
+        frequency_hz: float, duration_s: float = 1.0, amplitude: float = 0.5, rate_hz: int = SAMPLE_RATE
+    ) -> NDArray[np.float32]:
+        times_s = np.arange(round(duration_s * rate_hz)) / rate_hz
+        return (amplitude * np.sin(2 * np.pi * frequency_hz * times_s)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def write_recording(tmp_path: Path, rng: np.random.Generator) -> WriteRecording:
+    """write_recording("a/b.wav", duration_s): noise, different in every file, below `tmp_path`."""
+
+    def write(path: str, duration_s: float = 0.5, amplitude: float = 0.1) -> Path:
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        samples = amplitude * rng.uniform(-1, 1, round(duration_s * SAMPLE_RATE))
+        soundfile.write(str(file), samples, SAMPLE_RATE)
+        return file
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def changing_sound() -> Sound:
+    """changing_sound(duration_s, seed): a tone in noise whose pitch and levels jump, shape (samples,)."""
+
+    def make(duration_s: float, seed: int = 42) -> NDArray[np.float32]:
+        rng = np.random.default_rng(seed)
+        parts = []
+        for _ in range(int(duration_s / 0.4) + 1):
+            phase = 2 * np.pi * rng.uniform(100, 6000) * np.arange(round(0.4 * SAMPLE_RATE)) / SAMPLE_RATE
+            noise = rng.normal(0, 10 ** rng.uniform(-4, -1.3), phase.size)
+            parts.append(10 ** rng.uniform(-3, -0.5) * np.sin(phase) + noise)
+        sound = np.concatenate(parts)[: round(duration_s * SAMPLE_RATE)]
+        return np.clip(sound, -1.0, 0.999).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def network(changing_sound: Sound) -> "Network":
+    """An untrained small network whose head is scaled so that its scores of `changing_sound` cover (0, 1)."""
+    import torch
+
+    from uyan.model.network import Network, NetworkConfig
+
+    features = log_mel(changing_sound(30.0), FrontendConfig())
+    cmvn = Cmvn.of(features, FrontendConfig())
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(42)
+        made = Network(NetworkConfig(size="small"), mels=64, window_frames=100).eval()
+        made.set_cmvn(torch.tensor(cmvn.mean), torch.tensor(cmvn.variance))
+        logits = made(torch.from_numpy(features[None]))[0]
+        gain = 3.0 / (logits[1] - logits[0]).std()
+        made.head.weight *= gain
+        made.head.bias.sub_(logits.mean(dim=1)).mul_(gain)  # type: ignore[union-attr]
+    return made
+
+
+@pytest.fixture(scope="session")
+def bundle_info(network: "Network") -> BundleInfo:
+    """Metadata for `network`: the word is "günaydın", the threshold 0.5."""
+    frontend = FrontendConfig()
+    mean, deviation = network.mean[:, 0].double(), network.inverse_deviation[:, 0].double()
+    cmvn = Cmvn(2998, tuple(mean.tolist()), tuple((deviation**-2).tolist()), frontend.digest())
+    return BundleInfo(
+        label="günaydın",
+        frontend=frontend,
+        cmvn=cmvn,
+        window_frames=100,
+        temperature=1.5,
+        threshold=0.5,
+        detector=DetectorConfig(),
+        config_hash="0" * 64,
+        version="0.1.0",
+        data={"train": {"positives": 200, "hours": 1.5}},
+        measured={"fah": 0.4, "hours": 7.5},
+    )
+
+
+@pytest.fixture(scope="session")
+def bundle(network: "Network", bundle_info: BundleInfo, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """`network` and `bundle_info` as a file, loaded."""
+    from uyan.export.onnx import make_bundle, network_to_onnx, save_bundle
+
+    path = tmp_path_factory.mktemp("bundle") / "bundle.onnx"
+    save_bundle(make_bundle(network_to_onnx(network, mels=64), bundle_info, path))
+    return load(path)
+
+
+@pytest.fixture(scope="session")
+def write_corpus() -> WriteCorpus:
+    """write_corpus(folder, speakers, noise): a minute and a half of made-up "speech", as `folder/manifest.csv`.
+
+    Every speaker, at a pitch of their own, says "uyan" (a rising chirp), "merhaba" and "selam" twice and talks for a
+    while; four noises of 6 s.
+    """
+
+    def write(folder: Path, speakers: int = 8, noise: int = 4) -> Path:
+        rng = np.random.default_rng(5)
+        rows = ["path,label,speaker_id,duration_s,kind"]
+
+        def save(path: str, label: str, speaker_id: str, kind: str, samples: NDArray[np.floating]) -> None:
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(str(file), np.clip(samples, -1, 1), SAMPLE_RATE)
+            rows.append(f"{path},{label},{speaker_id},{samples.size / SAMPLE_RATE:.3f},{kind}")
+
+        for speaker in range(speakers):
+            name, pitch_hz = f"voice{speaker}", 110.0 * 1.09**speaker
+            for label in ("uyan", "merhaba", "selam"):
+                for take in range(2):
+                    save(f"{label}/{name}-{take}.wav", label, name, "keyword", _word(label, pitch_hz, rng))
+            talk = [_word(("merhaba", "selam")[i % 2], pitch_hz, rng) for i in range(6)]
+            save(f"talk/{name}.wav", "speech", name, "negative", np.concatenate(talk))
+        for number in range(noise):
+            hum = rng.standard_normal(6 * SAMPLE_RATE).cumsum() % 0.2 - 0.1
+            save(f"noise/{number}.wav", "hum", "", "noise", hum)
+        manifest = folder / "manifest.csv"
+        manifest.write_text("\n".join([*rows, ""]), encoding="utf-8")
+        return manifest
+
+    return write
+
+
+def _word(label: str, pitch_hz: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """About 0.9 s: harmonics that glide as the word does, each take a little different, shape (samples,)."""
+    glide = {"uyan": 1.8, "merhaba": 0.6, "selam": 1.0}[label]
+    duration_s = rng.uniform(0.4, 0.55)
+    share = np.linspace(0, 1, round(duration_s * SAMPLE_RATE))
+    phase = np.cumsum(pitch_hz * rng.uniform(0.93, 1.07) * glide**share) / SAMPLE_RATE
+    tones = sum(np.sin(2 * np.pi * (h * phase + rng.random())) / h for h in range(1, 12))
+    voiced = 0.2 * np.sin(np.pi * share) * tones
+    before, after = (np.zeros(round(rng.uniform(0.15, 0.3) * SAMPLE_RATE)) for _ in range(2))
+    samples = np.concatenate([before, voiced, after])
+    spoken: NDArray[np.float64] = samples + 0.002 * rng.standard_normal(samples.size)
+    return spoken

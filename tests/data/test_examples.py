@@ -1,0 +1,268 @@
+"""Labels follow the word, every positive can be heard, and a batch is a function of its draws."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uyan.data.augment import AugmentConfig
+from uyan.data.cache import FeatureCache
+from uyan.data.examples import (
+    BACKGROUND,
+    IGNORED,
+    KEYWORD,
+    POSITION_FRAMES,
+    BatchConfig,
+    ExampleMaker,
+    Items,
+    Positive,
+    Segment,
+    crop_frames,
+    position_labels,
+    segments,
+)
+from uyan.data.locate import Span
+from uyan.data.sampler import Draw
+from uyan.errors import ConfigError
+from uyan.frontend import FrontendConfig
+
+WINDOW, MELS = 100, 64
+BATCHES = BatchConfig(extra_s=0.5, tail_s=0.4)
+CROP = crop_frames(BATCHES, WINDOW)
+Make = Callable[..., ExampleMaker]
+
+
+def name(number: int) -> str:
+    return f"{number:040x}"
+
+
+def frame_numbers(frames: int) -> np.ndarray:
+    """Features that say which frame they are, shape (mels, frames): exact in fp16."""
+    return np.tile(np.arange(frames, dtype=np.float32), (MELS, 1))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
+    """Recordings by their length: 30, 120, 400 and 1000 frames, each frame with its own number; 9 is noise."""
+    cache = FeatureCache(tmp_path_factory.mktemp("cache"), FrontendConfig())
+    for frames in (30, 120, 400, 1000):
+        cache.put(name(frames), frame_numbers(frames))
+    cache.put(name(9), np.random.default_rng(9).normal(-8, 2, (MELS, 700)).astype(np.float32))
+    return cache
+
+
+@pytest.fixture(scope="module")
+def make(cache: FeatureCache) -> Make:
+    def build(
+        positives: list[Positive] | None = None,
+        negatives: list[Segment] | None = None,
+        backgrounds: list[Segment] | None = None,
+        augment: AugmentConfig | None = None,
+        batches: BatchConfig = BATCHES,
+    ) -> ExampleMaker:
+        positives = positives or [Positive(name(120), Span(30, 90))]
+        negatives = negatives or [Segment(name(1000), start) for start in (0, 150, 300)]
+        return ExampleMaker(cache, positives, negatives, backgrounds or [], batches, augment, WINDOW)
+
+    return build
+
+
+def expected_label(start: int, end: int, word: Span, tail: int) -> int:
+    """One window [start, end), by the rule in words: ended at most `tail` ago and all there, or half unheard."""
+    heard = [frame for frame in range(word.start, word.end) if start <= frame < end]
+    ended_ago = end - word.end
+    all_there = len(heard) == word.frames or word.frames > end - start
+    if 0 <= ended_ago <= tail and all_there:
+        return KEYWORD
+    before_the_end = [frame for frame in range(word.start, word.end) if frame < end]
+    return BACKGROUND if len(before_the_end) <= word.frames // 2 else IGNORED
+
+
+@settings(max_examples=200)
+@given(
+    crop_start=st.integers(-150, 150),
+    start=st.integers(0, 100),
+    frames=st.integers(1, 60),
+    window=st.integers(2, 40),
+    tail=st.integers(0, 20),
+    positions=st.integers(1, 20),
+)
+def test_labels_follow_the_word(
+    crop_start: int, start: int, frames: int, window: int, tail: int, positions: int
+) -> None:
+    word = Span(start, start + frames)
+    found = position_labels(crop_start, positions, word, window, tail)
+    starts = [crop_start + POSITION_FRAMES * position for position in range(positions)]
+    assert found.tolist() == [expected_label(s, s + window, word, tail) for s in starts]
+
+
+def test_labels_worked_by_hand() -> None:
+    """A word in frames 20-29, windows of 20, every other frame: from "not yet" over "in part" to "just said"."""
+    labels = position_labels(0, 13, Span(20, 30), 20, 4)
+    ends = 20 + 2 * np.arange(13)
+    assert labels[ends <= 25].tolist() == [BACKGROUND] * 3  # 20, 22, 24: at most half of it was heard
+    assert labels[(ends > 25) & (ends < 30)].tolist() == [IGNORED] * 2
+    assert labels[(ends >= 30) & (ends <= 34)].tolist() == [KEYWORD] * 3
+    assert labels[ends > 34].tolist() == [IGNORED] * 5
+
+
+@settings(max_examples=60)
+@given(
+    start=st.integers(0, 119),
+    frames=st.integers(1, 200),
+    seed=st.integers(0, 10_000),
+    tail_s=st.sampled_from([0.0, 0.05, 0.4, 2.0]),
+    extra_s=st.sampled_from([0.0, 0.01, 0.5]),
+)
+def test_every_positive_is_heard_somewhere_in_its_crop(
+    make: Make, start: int, frames: int, seed: int, tail_s: float, extra_s: float
+) -> None:
+    """Words longer than the window too: there its end must be in the window."""
+    word = Span(start, start + frames)
+    maker = make([Positive(name(120), word)], batches=BatchConfig(tail_s=tail_s, extra_s=extra_s))
+    features, labels = maker.make([Draw("positive", 0, seed)])
+    assert features.shape == (1, MELS, maker.crop_frames)
+    assert labels.shape == (1, maker.positions)
+    assert POSITION_FRAMES * (maker.positions - 1) + WINDOW <= maker.crop_frames  # every window lies in the crop
+    assert KEYWORD in labels
+
+
+def test_the_features_under_a_keyword_label_hold_the_word(make: Make) -> None:
+    maker = make()
+    for seed in range(50):
+        features, labels = maker.make([Draw("positive", 0, seed)])
+        for position in np.flatnonzero(labels[0] == KEYWORD):
+            window = features[0, 0, POSITION_FRAMES * position :][:WINDOW]
+            (at,) = np.flatnonzero(window == 30)  # the word's first frame; padding is of the quietest, 0-11
+            assert window[at : at + 60].tolist() == list(range(30, 90))
+            assert WINDOW - (at + 60) <= maker.tail_frames
+
+
+def test_positives_differ_in_their_place_and_in_what_follows(make: Make) -> None:
+    draws = [Draw("positive", 0, seed) for seed in range(200)]
+    no_tail = make(batches=BatchConfig(tail_s=0.0)).make(draws)
+    assert {int(place) for place in np.nonzero(no_tail.labels == KEYWORD)[1]} == set(range(26))
+    one_window = make(batches=BatchConfig(extra_s=0.0)).make(draws)
+    ends = {int(np.flatnonzero(crop[0] == 89)[-1]) for crop in one_window.features}
+    assert ends == set(range(WINDOW - 1 - 40, WINDOW))
+
+
+def test_negatives_are_background_everywhere_and_near_their_segment(make: Make) -> None:
+    maker = make()
+    for seed in range(100):
+        features, labels = maker.make([Draw("negative", 1, seed)])
+        assert (labels == BACKGROUND).all()
+        first = int(features[0, 0, 0])
+        assert features[0, 0].tolist() == list(range(first, first + CROP))  # no padding: the recording is long
+        assert 150 - CROP // 2 <= first <= 150 + CROP // 2
+    firsts = {int(maker.make([Draw("negative", 1, seed)]).features[0, 0, 0]) for seed in range(300)}
+    assert len(firsts) > 80
+
+
+def test_short_recordings_are_padded_with_their_own_quiet(make: Make) -> None:
+    maker = make(negatives=[Segment(name(30), 0)])
+    for seed in range(30):
+        (crop,), labels = maker.make([Draw("negative", 0, seed)])
+        assert (labels == BACKGROUND).all()
+        (at,) = np.flatnonzero(crop[0] == 10)
+        assert crop[0, at - 10 : at + 20].tolist() == list(range(30))  # the whole recording is there
+        assert set(crop[0].tolist()) - {0.0, 1.0, 2.0} == set(range(3, 30))
+
+
+@pytest.mark.parametrize("frames", [1, 75, 149, 150, 151, 225, 226, 299, 300, 374, 376, 1000])
+def test_segments_reach_every_frame(frames: int, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path, FrontendConfig())
+    cache.put(name(1), frame_numbers(frames))
+    cut = segments(name(1), frames, CROP)
+    assert all(later.start - earlier.start == CROP for earlier, later in pairwise(cut))
+    maker = ExampleMaker(cache, [Positive(name(1), Span(0, 1))], cut, [], BATCHES, None, WINDOW)
+    reached: set[float] = set()
+    for number in range(len(cut)):
+        for seed in range(400):
+            reached |= set(maker.make([Draw("negative", number, seed)]).features[0, 0].tolist())
+    missing = set(range(frames)) - reached
+    # A draw's start is random: the last frame or two on either side may just not have come up.
+    assert all(frame < 3 or frame >= frames - 3 for frame in missing)
+
+
+def test_positives_and_segments_come_back_from_their_arrays() -> None:
+    positives = [Positive(name(1), Span(0, 5)), Positive(name(2), Span(7, 9))]
+    cut = [Segment(name(3), 0), Segment(name(4), 10**7)]
+    for given_items in (positives, cut, []):
+        kept = Items(given_items)
+        assert len(kept) == len(given_items)
+        assert list(kept) == given_items
+    assert Items(positives)[1].word == Span(7, 9)
+
+
+DRAWS = [Draw("positive", 0, 11), Draw("negative", 2, 12), Draw("negative", 0, 13), Draw("positive", 0, 14)]
+
+
+def test_a_batch_is_a_function_of_its_draws(make: Make, cache: FeatureCache) -> None:
+    places = segments(name(9), 700, CROP)
+    options: dict[str, Any] = {"negatives": places, "backgrounds": places[2:], "augment": AugmentConfig()}
+    options["positives"] = [Positive(name(9), Span(300, 360))]
+    maker = make(**options)
+    first = maker.make(DRAWS)
+    for seed in range(5):
+        maker.make([Draw("negative", 1, seed)])
+    again = maker.make(DRAWS)
+    cache.reset()  # whether features come from memory or from disk
+    elsewhere = make(**options).make(DRAWS)
+    for other in (again, elsewhere):
+        np.testing.assert_array_equal(first.features, other.features)
+        np.testing.assert_array_equal(first.labels, other.labels)
+    reseeded = maker.make([draw._replace(seed=draw.seed + 100) for draw in DRAWS])
+    assert (reseeded.features != first.features).any()
+    assert first.features.dtype == np.float32 and first.labels.dtype == np.int64
+    assert np.isfinite(first.features).all()
+
+
+def test_validation_is_left_as_it_is(make: Make) -> None:
+    plain = make(backgrounds=[Segment(name(9), 0)]).make(DRAWS)
+    assert (plain.features == np.round(plain.features)).all()  # the frame numbers themselves
+    off = AugmentConfig(background_share=0.0, gain_db=0.0, time_masks=0, mel_masks=0)
+    np.testing.assert_array_equal(make(augment=off).make(DRAWS).features, plain.features)
+
+
+def test_augmentation_moves_features_and_not_labels(make: Make) -> None:
+    off: dict[str, Any] = {"background_share": 0.0, "gain_db": 0.0, "time_masks": 0, "mel_masks": 0}
+    plain = make().make(DRAWS)
+    for change in ({"gain_db": 6.0}, {"time_masks": 3}, {"mel_masks": 3}):
+        augmented = make(augment=AugmentConfig(**(off | change))).make(DRAWS)
+        assert (augmented.features != plain.features).any()
+        np.testing.assert_array_equal(augmented.labels, plain.labels)
+
+
+def test_background_is_added_to_some_of_the_examples(cache: FeatureCache) -> None:
+    """A silent negative under noise becomes the noise, at the ratio of 0 dB."""
+    cache.put(name(5), np.full((MELS, 400), -8.0, np.float32))
+    mixing = AugmentConfig(0.5, snr_low_db=0.0, snr_high_db=0.0, gain_db=0.0, time_masks=0, mel_masks=0)
+    silent = [Segment(name(5), 0)]
+    maker = ExampleMaker(cache, [], silent, [Segment(name(9), 0)], BATCHES, mixing, WINDOW)
+    features = maker.make([Draw("negative", 0, seed) for seed in range(200)]).features
+    mixed = features.std(axis=(1, 2)) > 0.1
+    assert 0.3 < mixed.mean() < 0.7
+    np.testing.assert_allclose(features[~mixed], -8.0, atol=1e-5)
+    assert features[mixed].min() >= -8.0 - 1e-5
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"size": 1}, "size must be at least 2"),
+        ({"extra_s": -0.1}, "not negative"),
+        ({"tail_s": -0.1}, "not negative"),
+        ({"workers": -1}, "cannot be negative"),
+        ({"validation_workers": -1}, "cannot be negative"),
+        ({"prefetch": 0}, "prefetch must be at least 1"),
+    ],
+)
+def test_the_configuration_is_validated(changes: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        BatchConfig(**changes)

@@ -1,0 +1,207 @@
+"""Counting events on score tracks, against the one-score-at-a-time rule run on every track by itself."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from uyan.bundle import Bundle
+from uyan.decision import Decision, DetectorConfig
+from uyan.detector import Detector
+from uyan.errors import EvaluationError
+from uyan.evaluation import scores as scores_module
+from uyan.evaluation.scores import (
+    STRETCH_S,
+    ScoreTrack,
+    event_curve,
+    false_alarm_hops,
+    loudest,
+    score_streams,
+    stretch_scores,
+    track,
+)
+from uyan.evaluation.streams import Stream
+
+Scores = NDArray[np.float64]
+PLAIN = DetectorConfig()
+
+
+def make_track(scores: list[float] | Scores, name: str = "t") -> ScoreTrack:
+    return ScoreTrack(name, "ada", material_s=36.0, scores=np.array(scores, np.float64))
+
+
+def fires(scores: Scores, threshold: float, config: DetectorConfig) -> list[int]:
+    """What a fresh detector does with one stream."""
+    decision = Decision(threshold, config)
+    return [hop for hop, score in enumerate(scores.tolist()) if decision.push(score)]
+
+
+# Coarse scores make ties, plateaus and scores exactly at a threshold common.
+SCORE = st.integers(0, 20).map(lambda value: value / 20) | st.floats(0, 1)
+TRACK = st.lists(SCORE, max_size=60).map(make_track)
+POSITIVE = st.lists(SCORE, min_size=PLAIN.votes, max_size=40).map(make_track)
+CONFIG = st.builds(
+    lambda votes, spare, hysteresis, lockout_s: DetectorConfig(
+        votes=votes, ballots=votes + spare, hysteresis=hysteresis, lockout_s=lockout_s
+    ),
+    st.integers(1, 3),
+    st.integers(0, 3),
+    st.sampled_from([0.0, 0.1, 0.35]),
+    st.sampled_from([0.0, 0.3, 1.5]),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(POSITIVE, min_size=1, max_size=4), st.lists(TRACK, max_size=4), CONFIG)
+def test_the_curve_counts_what_a_fresh_detector_a_track_does(
+    positives: list[ScoreTrack], negatives: list[ScoreTrack], config: DetectorConfig
+) -> None:
+    curve = event_curve(positives, negatives, config)
+    assert curve.positives == len(positives)
+    assert curve.hours == pytest.approx(len(negatives) * 36.0 / 3600)
+    chosen = np.unique(np.linspace(0, curve.thresholds.size - 1, 25).astype(int))
+    for at in chosen[curve.thresholds[chosen] > 0]:
+        threshold = float(curve.thresholds[at])
+        assert curve.false_alarms[at] == sum(len(fires(t.scores, threshold, config)) for t in negatives)
+        assert curve.detected[at] == sum(bool(fires(t.scores, threshold, config)) for t in positives)
+
+
+@settings(max_examples=60)
+@given(st.lists(POSITIVE, min_size=1, max_size=3), st.lists(TRACK, min_size=1, max_size=3), st.floats(0.001, 1))
+def test_no_threshold_between_two_of_the_curve_does_anything_else(
+    positives: list[ScoreTrack], negatives: list[ScoreTrack], threshold: float
+) -> None:
+    """The threshold just below on the curve, or just above it, detects the same positives."""
+    curve = event_curve(positives, negatives, PLAIN)
+    above = int(np.searchsorted(curve.thresholds, threshold))
+    detected = sum(bool(fires(t.scores, threshold, PLAIN)) for t in positives)
+    assert detected in {int(curve.detected[above]), int(curve.detected[max(0, above - 1)])}
+
+
+def test_a_lockout_does_not_leak_into_the_next_track() -> None:
+    burst = make_track([0.0] * 5 + [0.9] * 5)  # fires at its hop 7, three hops before its end
+    start = make_track([0.9] * 5 + [0.0] * 5)  # fires at its hop 2
+    assert false_alarm_hops([burst, start], 0.5, PLAIN) == [[7], [2]]
+    curve = event_curve([burst], [burst, start], PLAIN)
+    assert curve.false_alarms[np.searchsorted(curve.thresholds, 0.5)] == 2
+
+
+def test_votes_do_not_leak_into_the_next_track() -> None:
+    half = make_track([0.0, 0.9, 0.9]), make_track([0.9, 0.0, 0.0])
+    curve = event_curve([make_track([0.9] * 3)], list(half), PLAIN)
+    assert curve.false_alarms[np.searchsorted(curve.thresholds, 0.5)] == 0
+
+
+def test_nothing_fires_after_the_end_of_a_track() -> None:
+    """The lockout of a first alarm ends just after the track does, when the last scores still carry the vote."""
+    again = make_track([0.9] * 3 + [0.0] * 12 + [0.9] * 2)
+    config = DetectorConfig(votes=2, ballots=5, lockout_s=1.7)
+    assert false_alarm_hops([again], 0.5, config) == [[1]]
+    curve = event_curve([make_track([0.9] * 3)], [again], config)
+    assert curve.false_alarms[np.searchsorted(curve.thresholds, 0.5)] == 1
+
+
+def test_an_unreleased_track_does_not_silence_the_next() -> None:
+    stuck = make_track([0.9] * 40)
+    curve = event_curve([stuck], [stuck, stuck], PLAIN)
+    assert curve.false_alarms[np.searchsorted(curve.thresholds, 0.5)] == 2
+
+
+@settings(max_examples=60)
+@given(st.lists(TRACK, min_size=1, max_size=4))
+def test_the_order_of_tracks_makes_no_difference(negatives: list[ScoreTrack]) -> None:
+    positives = [make_track([0.5] * 5)]
+    forth, back = (event_curve(positives, order, PLAIN) for order in (negatives, negatives[::-1]))
+    np.testing.assert_array_equal(forth.thresholds, back.thresholds)
+    np.testing.assert_array_equal(forth.false_alarms, back.false_alarms)
+
+
+@given(POSITIVE)
+def test_loudest_is_the_highest_threshold_that_still_fires(positive: ScoreTrack) -> None:
+    (highest,) = loudest([positive], PLAIN).tolist()
+    assert not fires(positive.scores, float(np.nextafter(highest, 2.0)), PLAIN)
+    if highest > 0:
+        assert fires(positive.scores, highest, PLAIN)
+
+
+def test_loudest_of_tracks_too_short_to_vote() -> None:
+    assert loudest([make_track([]), make_track([0.9, 0.9])], PLAIN).tolist() == [0.0, 0.0]
+
+
+@given(st.lists(TRACK, max_size=4), CONFIG)
+def test_stretch_scores_by_brute_force(negatives: list[ScoreTrack], config: DetectorConfig) -> None:
+    hops = round(STRETCH_S / config.hop_s)
+    expected = []
+    for negative in negatives:
+        scores = negative.scores
+        for start in range(0, scores.size, hops):
+            votes = [
+                sorted(scores[max(0, hop + 1 - config.ballots) : hop + 1], reverse=True)[config.votes - 1]
+                for hop in range(start, min(start + hops, scores.size))
+                if hop + 1 >= config.votes
+            ]
+            expected.append(max(votes, default=0.0))
+    assert stretch_scores(negatives, config).tolist() == expected
+
+
+class StubScorer:
+    """Gives the samples back as the scores."""
+
+    def __init__(self, bundle: object) -> None:
+        pass
+
+    def push(self, samples: NDArray[np.float32]) -> Scores:
+        return samples.astype(np.float64)
+
+
+def stub_stream(samples: list[float], name: str = "a.wav", speaker_id: str = "ada") -> Stream:
+    member = SimpleNamespace(recording=SimpleNamespace(speaker_id=speaker_id))
+    return Stream(name, (member,), 1.5, np.array(samples, np.float32))  # type: ignore[arg-type]
+
+
+def test_a_track_keeps_what_a_report_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scores_module, "HopScorer", StubScorer)
+    found = track(None, stub_stream([0.25, 0.5]))  # type: ignore[arg-type]
+    assert (found.stream, found.speaker_id, found.material_s) == ("a.wav", "ada", 1.5)
+    assert found.scores.tolist() == [0.25, 0.5]
+
+
+def test_scoring_streams_makes_one_at_a_time_and_tells_how_many_recordings_are_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scores_module, "HopScorer", StubScorer)
+    told: list[object] = []
+
+    def streams() -> Iterator[Stream]:
+        for name, members in (("a.wav", 1), ("b.wav and 2 more", 3)):
+            told.append(f"made {name}")
+            one = stub_stream([0.5], name)
+            yield Stream(name, one.members * members, 1.5, one.samples)
+
+    found = score_streams("test", None, streams(), 4, lambda *step: told.append(step))  # type: ignore[arg-type]
+    assert [t.stream for t in found] == ["a.wav", "b.wav and 2 more"]
+    assert told == ["made a.wav", ("test", 1, 4), "made b.wav and 2 more", ("test", 4, 4)]
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf])
+def test_a_score_that_is_not_a_number_is_an_error(monkeypatch: pytest.MonkeyPatch, score: float) -> None:
+    monkeypatch.setattr(scores_module, "HopScorer", StubScorer)
+    with pytest.raises(EvaluationError, match=r"a\.wav: the network gave a score that is not a number"):
+        track(None, stub_stream([0.5, score]))  # type: ignore[arg-type]
+
+
+def test_alarms_of_a_track_are_the_detections_of_a_listener(
+    bundle: Bundle, changing_sound: Callable[..., NDArray[np.float32]]
+) -> None:
+    stream = Stream("s", stub_stream([]).members, 20.0, changing_sound(20.0, seed=3))
+    found = track(bundle, stream)
+    counts = []
+    for threshold in (0.3, 0.5, 0.8):
+        (hops,) = false_alarm_hops([found], threshold, bundle.info.detector)
+        assert len(hops) == len(Detector(bundle, threshold).push(stream.samples))
+        counts.append(len(hops))
+    assert max(counts) > 0

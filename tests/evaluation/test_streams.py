@@ -1,0 +1,203 @@
+"""Streams: what is in them, how long they are, how loud the noise is, and that a seed decides all of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from uyan.audio import SAMPLE_RATE, read, write
+from uyan.data.recording import Recording
+from uyan.data.split import Member
+from uyan.errors import EvaluationError
+from uyan.evaluation.streams import (
+    GAP_S,
+    HISS_DB,
+    JOINED_S,
+    LEAD_S,
+    SHORT_S,
+    TAIL_S,
+    Stream,
+    active_power,
+    hiss,
+    negative_streams,
+    positive_streams,
+    scaled_noise,
+)
+
+Samples = NDArray[np.float32]
+
+
+@pytest.fixture
+def member(tmp_path: Path) -> "MakeMember":
+    return MakeMember(tmp_path)
+
+
+class MakeMember:
+    """member("a.wav", duration_s): a tone of its own pitch on disk, as a member of the test split."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.made = folder, 0
+
+    def __call__(self, path: str, duration_s: float, amplitude: float = 0.3) -> Member:
+        self.made += 1
+        times_s = np.arange(round(duration_s * SAMPLE_RATE)) / SAMPLE_RATE
+        tone = amplitude * np.sin(2 * np.pi * (200 + 10 * self.made) * times_s)
+        write(self.folder / path, tone.astype(np.float32))
+        recording = Recording(
+            path=path,
+            root=self.folder,
+            label="word",
+            speaker_id=f"speaker {self.made}",
+            speaker_known=True,
+            duration_s=duration_s,
+            kind="keyword",
+            license="",
+            source="",
+        )
+        return Member(recording, f"{self.made:040d}", duration_s, "test", self.made, counted=True)
+
+
+def seconds(stream: Stream) -> float:
+    return stream.samples.size / SAMPLE_RATE
+
+
+def level_db(samples: NDArray[np.floating]) -> float:
+    return float(10 * np.log10(np.square(samples, dtype=np.float64).mean()))
+
+
+def test_a_positive_lies_between_two_stretches_of_hiss(member: MakeMember) -> None:
+    word = member("a.wav", 0.8)
+    (stream,) = positive_streams([word])
+    assert stream.samples.dtype == np.float32
+    assert (stream.name, stream.members, stream.material_s) == ("a.wav", (word,), 0.8)
+    assert seconds(stream) == pytest.approx(LEAD_S + 0.8 + TAIL_S)
+    lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
+    np.testing.assert_array_equal(stream.samples[lead:-tail], read(word.recording.file))
+    for quiet in (stream.samples[:lead], stream.samples[-tail:]):
+        assert level_db(quiet) == pytest.approx(HISS_DB, abs=0.3)
+
+
+def test_short_negatives_are_joined_and_the_gaps_do_not_count(member: MakeMember) -> None:
+    clips = [member(f"{i}.wav", 1.0 + 0.25 * i) for i in range(3)]
+    (stream,) = negative_streams(clips)
+    assert stream.name == "0.wav and 2 more"
+    assert stream.members == tuple(clips)
+    assert stream.material_s == pytest.approx(3.75)
+    assert seconds(stream) == pytest.approx(3.75 + 3 * GAP_S)
+    start = 0
+    for clip in clips:
+        samples = read(clip.recording.file)
+        np.testing.assert_array_equal(stream.samples[start : start + samples.size], samples)
+        start += samples.size + round(GAP_S * SAMPLE_RATE)
+
+
+def test_long_negatives_stay_as_they_are(member: MakeMember) -> None:
+    members = [member("s1.wav", 1.0), member("long.wav", SHORT_S), member("s2.wav", 2.0)]
+    long, joined = negative_streams(members)
+    np.testing.assert_array_equal(long.samples, read(members[1].recording.file))
+    assert (long.name, long.members, long.material_s) == ("long.wav", (members[1],), SHORT_S)
+    assert (joined.name, joined.members) == ("s1.wav and 1 more", (members[0], members[2]))
+    assert joined.material_s == pytest.approx(3.0)
+
+
+def test_joined_streams_are_cut_after_five_minutes(member: MakeMember) -> None:
+    clip = member("a.wav", 9.0)
+    count = 70
+    streams = list(negative_streams([clip] * count))
+    whole = int(np.ceil(JOINED_S / 9.0))
+    assert [len(stream.members) for stream in streams] == [whole, whole, count - 2 * whole]
+    assert sum(stream.material_s for stream in streams) == pytest.approx(count * 9.0)
+
+
+def test_nothing_gives_nothing() -> None:
+    assert list(positive_streams([])) == []
+    assert list(negative_streams([])) == []
+
+
+def test_the_same_seed_gives_the_same_samples(member: MakeMember, rng: np.random.Generator) -> None:
+    words = [member("a.wav", 0.8), member("b.wav", 0.8)]
+    noise = (0.1 * rng.standard_normal(5 * SAMPLE_RATE)).astype(np.float32)
+
+    def samples(seed: int) -> list[Samples]:
+        streams = [*positive_streams(words, noise, 5.0, seed), *negative_streams(words, seed)]
+        return [stream.samples for stream in streams]
+
+    for found, expected in zip(samples(3), samples(3), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert all(not np.array_equal(a, b) for a, b in zip(samples(3), samples(4), strict=True))
+
+
+def test_another_recording_before_does_not_change_a_stream_s_noise_level(member: MakeMember) -> None:
+    """Every positive draws from its own number, not from what was drawn before it."""
+    words = [member("a.wav", 0.8), member("b.wav", 0.8)]
+    longer = [member("c.wav", 2.0), words[1]]
+    (_, found), (_, expected) = (list(positive_streams(w)) for w in (longer, words))
+    np.testing.assert_array_equal(found.samples, expected.samples)
+
+
+@pytest.mark.parametrize("snr_db", [20.0, 10.0, 5.0, -5.0])
+@pytest.mark.parametrize("noise_s", [0.7, 30.0])
+def test_the_mixed_noise_has_the_ratio_asked_for(
+    member: MakeMember, rng: np.random.Generator, snr_db: float, noise_s: float
+) -> None:
+    word = member("a.wav", 2.0)
+    noise = (0.02 * rng.standard_normal(round(noise_s * SAMPLE_RATE))).astype(np.float32)
+    (clean,), (noisy,) = positive_streams([word]), positive_streams([word], noise, snr_db)
+    lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
+    added = noisy.samples - clean.samples
+    assert noisy.samples.dtype == np.float32
+    # A steady tone against steady noise: the loudest fifth is a little above the mean for noise only.
+    found_db = level_db(clean.samples[lead:-tail]) - level_db(added)
+    assert found_db == pytest.approx(snr_db, abs=0.8)
+    # The noise begins before the word and goes on after it.
+    assert level_db(added[:lead]) == pytest.approx(level_db(added), abs=0.5)
+    assert level_db(added[-tail:]) == pytest.approx(level_db(added), abs=0.5)
+
+
+def test_the_ratio_is_against_the_voice_and_not_its_pauses(member: MakeMember, rng: np.random.Generator) -> None:
+    word = member("a.wav", 1.0)
+    samples = read(word.recording.file)
+    padded = replace(word, recording=replace(word.recording, path="padded.wav"))
+    write(padded.recording.file, np.concatenate([samples, hiss(2.0, rng)]))
+    noise = (0.02 * rng.standard_normal(60 * SAMPLE_RATE)).astype(np.float32)
+    levels_db = []
+    for which in (word, padded):
+        (clean,), (noisy,) = positive_streams([which]), positive_streams([which], noise, 10.0)
+        levels_db.append(level_db(noisy.samples - clean.samples))
+    assert levels_db[0] == pytest.approx(levels_db[1], abs=0.3)
+
+
+def test_infinite_ratio_or_no_noise_is_clean(member: MakeMember, rng: np.random.Generator) -> None:
+    word = member("a.wav", 0.8)
+    noise = rng.standard_normal(SAMPLE_RATE).astype(np.float32)
+    (clean,) = positive_streams([word])
+    for other in (positive_streams([word], noise), positive_streams([word], None, 5.0)):
+        np.testing.assert_array_equal(next(other).samples, clean.samples)
+
+
+def test_active_power_of_a_sine_with_pauses() -> None:
+    tone = np.sin(2 * np.pi * 400 * np.arange(SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32)
+    assert active_power(tone) == pytest.approx(0.5, rel=1e-3)
+    assert active_power(np.concatenate([np.zeros(3 * SAMPLE_RATE, np.float32), tone])) == pytest.approx(0.5, rel=1e-3)
+    assert active_power(tone[:400]) == pytest.approx(0.5, rel=1e-3)
+
+
+def test_noise_shorter_than_needed_is_repeated(rng: np.random.Generator) -> None:
+    noise = rng.standard_normal(1000).astype(np.float32)
+    found = scaled_noise(noise, 2500, 1.0, 0.0, rng)
+    assert found.shape == (2500,)
+    np.testing.assert_allclose(found[:1000], found[1000:2000])
+    np.testing.assert_allclose(found[:500], found[2000:])
+
+
+def test_a_stretch_is_taken_from_all_over_the_noise() -> None:
+    ramp = np.arange(1, 101, dtype=np.float32).repeat(400)
+    found = [scaled_noise(ramp, 800, 1.0, 0.0, np.random.default_rng(seed)) for seed in range(20)]
+    assert len({round(float(f[-1] / f[0]), 6) for f in found}) > 10
+
+
+def test_silent_noise_is_an_error(rng: np.random.Generator) -> None:
+    with pytest.raises(EvaluationError, match="the noise to mix in is silent"):
+        scaled_noise(np.zeros(8000, np.float32), 4000, 0.1, 10.0, rng)

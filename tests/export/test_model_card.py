@@ -1,0 +1,164 @@
+"""The card says what was measured, with denominators, and hides nothing."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from uyan.bundle import BundleInfo
+from uyan.decision import DetectorConfig
+from uyan.export.model_card import false_alarm_text, model_card
+from uyan.frontend import Cmvn, FrontendConfig
+
+FRONTEND = FrontendConfig()
+INFO = BundleInfo(
+    label="günaydın",
+    frontend=FRONTEND,
+    cmvn=Cmvn(123_456, (0.0,) * 64, (1.0,) * 64, FRONTEND.digest()),
+    window_frames=120,
+    temperature=1.23456,
+    threshold=0.7525,
+    detector=DetectorConfig(),
+    config_hash="0123456789abcdef" * 4,
+    version="9.8.7",
+)
+
+
+def condition(misses: int, positives: int, speakers: dict[str, list[int]]) -> dict[str, Any]:
+    return {
+        "misses": misses,
+        "positives": positives,
+        "speakers": len(speakers),
+        "miss_rate": misses / positives,
+        "miss_interval": {"low": 0.011, "high": 0.222},
+        "at_fah": {"0.1": {"miss_rate": 0.333}, "0.5": {"miss_rate": 0.125}},
+        "per_speaker": speakers,
+    }
+
+
+def make_metrics(**changes: Any) -> dict[str, Any]:
+    metrics = {
+        "warnings": [],
+        "calibration": {"operating_point": {"threshold": 0.7525, "target_fah": 0.5, "false_alarms": 3, "hours": 7.25}},
+        "false_alarms": {"events": 2, "hours": 6.5, "fah": 2 / 6.5, "fah_interval": {"low": 0.04, "high": 1.11}},
+        "conditions": {
+            "clean": condition(3, 40, {"ada": [0, 20], "can": [1, 5], "eda": [2, 15]}),
+            "5 dB SNR": condition(8, 40, {"ada": [8, 20], "can": [0, 5], "eda": [0, 15]}),
+        },
+        "clip_level": {
+            "what": "highest vote of each positive",
+            "equal_error_rate": 0.0345,
+            "fpr_at_tpr_95": 0.0512,
+            "partial_auc_10": 0.8765,
+        },
+        "data": {
+            "splits": {
+                "train": {"positives": 200, "positive_speakers": 20, "negative_hours": 17.456, "negative_speakers": 99},
+                "validation": {
+                    "positives": 38,
+                    "positive_speakers": 5,
+                    "negative_hours": 7.25,
+                    "negative_speakers": 31,
+                },
+                "test": {"positives": 40, "positive_speakers": 3, "negative_hours": 6.5, "negative_speakers": 30},
+            },
+            "unknown_speakers": 4,
+            "repeated_takes": 7,
+            "licenses": ["CC0-1.0", "CC-BY-4.0"],
+        },
+        **changes,
+    }
+    roundtrip: dict[str, Any] = json.loads(json.dumps(metrics))
+    return roundtrip
+
+
+def row(card: str, first: str) -> list[str]:
+    """The cells of the table row that begins with `first`."""
+    (line,) = (line for line in card.splitlines() if line.startswith(f"| {first} |"))
+    return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def test_what_and_from_what() -> None:
+    card = model_card(INFO, make_metrics())
+    assert card.startswith("# Wake word “günaydın”\n")
+    assert "uyan 9.8.7, configuration `0123456789abcdef`" in card
+    assert row(card, "train")[1:] == ["200", "20", "17.46", "99"]
+    assert row(card, "test")[1:] == ["40", "3", "6.50", "30"]
+    assert "Recordings without a speaker: 4. Repeated takes, counted once: 7." in card
+    assert "CC0-1.0; CC-BY-4.0" in card
+    assert card.endswith("\n") and not card.endswith("\n\n")
+
+
+def test_every_condition_has_its_denominators() -> None:
+    card = model_card(INFO, make_metrics())
+    assert row(card, "clean")[1:] == ["7.5%", "3 / 40 / 3", "1.1% – 22.2%", "12.5%", "33.3%"]
+    assert row(card, "5 dB SNR")[1:3] == ["20.0%", "8 / 40 / 3"]
+
+
+def test_the_threshold_and_what_it_was_chosen_for() -> None:
+    card = model_card(INFO, make_metrics())
+    assert "Threshold 0.7525, chosen on the validation split for 0.5 false alarms per hour (3 in 7.25 h there)" in card
+    assert "**2 in 6.50 h: 0.31 false alarms per hour (95 % interval 0.04 – 1.11)**" in card
+
+
+def test_clip_level_figures_are_labelled_as_such() -> None:
+    card = model_card(INFO, make_metrics())
+    assert "Clip level (highest vote of each positive): EER 3.45%" in card
+    assert "5.12%" in card and "0.8765" in card
+
+
+def test_voices_that_are_missed_most_come_first() -> None:
+    card = model_card(INFO, make_metrics())
+    order = [card.index(f"| {speaker} |") for speaker in ("can", "eda", "ada")]
+    assert order == sorted(order)
+    assert row(card, "can")[1:] == ["1", "5"]
+
+
+def test_every_warning_is_on_the_card_near_the_top() -> None:
+    warnings = ["only 12 recordings of the keyword", "no noise in the test split"]
+    card = model_card(INFO, make_metrics(warnings=warnings))
+    for warning in warnings:
+        assert 0 < card.index(f"> **Note:** {warning}") < card.index("## ")
+    assert "Note" not in model_card(INFO, make_metrics())
+
+
+def test_the_detector_s_settings() -> None:
+    info = replace(INFO, detector=DetectorConfig(hop_s=0.2, votes=2, ballots=4, hysteresis=0.25, lockout_s=3.0))
+    card = model_card(info, make_metrics())
+    for text in (
+        "window 1.20 s", "a score every 0.2 s", "2 of 4 votes", "hysteresis 0.25", "lockout 3 s", "temperature 1.235",
+        "123,456 training frames", FRONTEND.digest(), "64-mel",
+    ):  # fmt: skip
+        assert text in card
+
+
+def test_the_front_end_is_the_bundle_s_own() -> None:
+    narrow = FrontendConfig(mels=40)
+    info = replace(INFO, frontend=narrow, cmvn=Cmvn(10, (0.0,) * 40, (1.0,) * 40, narrow.digest()))
+    card = model_card(info, make_metrics())
+    assert f"40-mel log-mel front end `{narrow.digest()}`" in card
+    assert "64-mel" not in card
+
+
+def test_a_name_with_a_bar_does_not_break_the_table() -> None:
+    card = model_card(INFO, make_metrics(conditions={"clean": condition(1, 20, {"a|b": [1, 20]})}))
+    assert "| a\\|b | 1 | 20 |" in card
+
+
+def test_no_licence_is_said() -> None:
+    metrics = make_metrics()
+    metrics["data"]["licenses"] = []
+    assert "Licences of the recordings: not given." in model_card(INFO, metrics)
+
+
+@pytest.mark.parametrize(
+    ("events", "hours", "low", "high", "text"),
+    [
+        (0, 10.0, 0.0, 0.2996, "no false alarm in 10.00 h (at most 0.30 per hour, 95 %)"),
+        (1, 2.0, 0.013, 2.786, "1 in 2.00 h: 0.50 false alarms per hour (95 % interval 0.01 – 2.79)"),
+    ],
+)
+def test_false_alarms_in_words(events: int, hours: float, low: float, high: float, text: str) -> None:
+    alarms = {"events": events, "hours": hours, "fah": events / hours, "fah_interval": {"low": low, "high": high}}
+    assert false_alarm_text(alarms) == text

@@ -1,0 +1,83 @@
+"""A run's folder belongs to one configuration, and paths are where the recipe says."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uyan.errors import ConfigError
+from uyan.pipeline.workspace import CONFIG, Workspace
+from uyan.recipe import load_recipe, parse_recipe
+
+
+def workspace(folder: Path, out: str = "runs/one", **changes: Any) -> Workspace:
+    raw = {"keyword": "uyan", "data": {"manifests": ["corpus/manifest.csv"]}, **changes}
+    return Workspace(parse_recipe(raw, "test"), folder, folder / out)
+
+
+def test_open_pins_the_configuration(tmp_path: Path) -> None:
+    run = workspace(tmp_path, training={"epochs": 3})
+    run.open()
+    assert load_recipe(run.out / CONFIG) == run.recipe
+    assert [file.name for file in run.out.iterdir()] == [CONFIG]
+
+
+def test_the_same_configuration_may_go_on(tmp_path: Path) -> None:
+    workspace(tmp_path).open()
+    workspace(tmp_path).open()
+    workspace(tmp_path, cache={"workers": 1}).open()  # what changes no result does not matter
+    assert load_recipe(tmp_path / "runs/one" / CONFIG).cache.workers == 1
+
+
+def test_another_configuration_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    workspace(tmp_path).open()
+    before = (tmp_path / "runs/one" / CONFIG).read_bytes()
+    with pytest.raises(ConfigError, match="runs/one holds a run of another configuration; choose another --out"):
+        workspace(tmp_path, training={"epochs": 3}).open()
+    assert (tmp_path / "runs/one" / CONFIG).read_bytes() == before
+    workspace(tmp_path, "runs/two", training={"epochs": 3}).open()
+
+
+@pytest.mark.parametrize("text", ["", "keyword: [", "keyword: uyan\nfuture_section: {}\n"])
+def test_a_damaged_or_foreign_configuration_is_named(tmp_path: Path, text: str) -> None:
+    run = workspace(tmp_path)
+    run.open()
+    (run.out / CONFIG).write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"runs/one/config\.yaml: "):
+        run.open()
+
+
+@pytest.mark.parametrize("out", ["occupied", "occupied/run"])
+def test_a_file_where_the_folder_should_be(tmp_path: Path, out: str) -> None:
+    (tmp_path / "occupied").write_text("a file", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"--out .*occupied.*: cannot be written .*; choose another folder"):
+        workspace(tmp_path, out).open()
+
+
+def test_a_warning_is_told_once_and_kept(tmp_path: Path) -> None:
+    told: list[str] = []
+    run = workspace(tmp_path)
+    run.tell = told.append
+    for text in ("few voices", "no noise", "few voices"):
+        run.warn(text)
+    assert run.warnings == ["few voices", "no noise"]
+    assert told == ["warning: few voices", "warning: no noise"]
+    assert workspace(tmp_path).warnings == []
+
+
+def test_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
+    run = workspace(tmp_path / "recipes", data={"manifests": ["../shared/m.csv", "here.csv", "/elsewhere/m.csv"]})
+    assert run.manifests == [tmp_path / "shared/m.csv", tmp_path / "recipes/here.csv", Path("/elsewhere/m.csv")]
+
+
+def test_the_cache_is_beside_the_run_or_where_the_recipe_says(tmp_path: Path) -> None:
+    assert workspace(tmp_path).cache_folder == tmp_path / "runs/cache"
+    assert workspace(tmp_path, cache={"folder": "kept"}).cache_folder == tmp_path / "kept"
+    cache = workspace(tmp_path, cache={"folder": "kept", "max_ram_gb": 0.5}, frontend={"mels": 40}).cache()
+    assert (cache.max_ram_gb, cache.config.mels) == (0.5, 40)
+    assert cache.folder.parent == tmp_path / "kept/features"
+
+
+@pytest.mark.parametrize(("window_s", "frames"), [(1.0, 100), (0.5, 50), (1.36, 136)])
+def test_the_window_in_frames(tmp_path: Path, window_s: float, frames: int) -> None:
+    assert workspace(tmp_path, network={"window_s": window_s}).window_frames == frames
