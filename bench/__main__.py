@@ -65,8 +65,8 @@ def _rounded(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for; 1 when a target was missed."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what was asked for. A missed target is said in the table and fails nothing: this is no test."""
     options = _parser().parse_args(arguments)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the uyan command does
     state = conditions()
@@ -81,7 +81,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     results = {"conditions": state, "figures": [{**asdict(one), "verdict": one.verdict} for one in figures]}
     (options.out / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
-    return int(any(figure.verdict == "MISSED" for figure in figures))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,4 +97,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

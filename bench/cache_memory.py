@@ -9,6 +9,7 @@ import multiprocessing
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -67,7 +68,9 @@ def load_epoch(folder: Path, names: Sequence[str], budget_gb: float, workers: in
     maker = example_maker(_GatedCache(folder, budget_gb, gate), names)
     sizes = [len(maker.sources[source]) for source in maker.sources]
     sampler = BalancedBatchSampler(sizes, batches.size, batches.ratio)
-    loader = iter(make_loader(maker, sampler, workers, batches.prefetch, processes=1 + workers))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: that is the point
+        loader = iter(make_loader(maker, sampler, workers, batches.prefetch, processes=1 + workers))
     time.sleep(SETTLE_S)
     before_bytes = tree_pss_bytes()
     with _PeakWatch() as watch:

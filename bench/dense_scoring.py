@@ -4,6 +4,7 @@ The network is the default one, untrained: its speed does not depend on its weig
 """
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def dense_scoring_speed(seconds: float = 600.0, repeats: int = 9) -> list[Figure
         cache.put("speech", features)
         cached = cache.get("speech")
     windows = np.lib.stride_tricks.sliding_window_view(cached, bundle.info.window_frames, axis=1)[:, ::hop]
-    ways = [
+    ways: list[Callable[[], Logits]] = [
         lambda: bundle.logits(cached),  # type: ignore[arg-type]  # fp16 is converted chunk by chunk
         lambda: naive_logits(bundle, windows, 1),
         lambda: naive_logits(bundle, windows, BATCH_WINDOWS),

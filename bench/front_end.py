@@ -16,7 +16,6 @@ CLIP_S = 3.0
 
 def front_end_speed(seconds: float = 60.0, repeats: int = 21) -> list[Figure]:
     """Real times a core over a recording and over clips, and the ratio to `torch.stft`."""
-    torch.set_num_threads(1)
     config = FrontendConfig()
     samples = speech_like(seconds, np.random.default_rng(42))
     clips = np.array_split(samples, max(1, round(seconds / CLIP_S)))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
-from multiprocessing import get_context
+from multiprocessing import get_context, get_start_method, set_start_method
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -84,14 +84,16 @@ def speech_like(seconds: float, rng: np.random.Generator) -> Samples:
 
 def in_fresh_process(one_core: bool, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
     """`function(...)` in a new process, which `one_core` pins to a core before anything starts a thread."""
-    with ProcessPoolExecutor(1, get_context("spawn"), _pin if one_core else None) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), _start, (one_core, get_start_method())) as pool:
         return pool.submit(function, *args, **kwargs).result()
 
 
-def _pin() -> None:
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+def _start(one_core: bool, start_method: str) -> None:
+    set_start_method(start_method, force=True)  # what it starts, it starts as any process here does, not by spawning
+    if one_core:
+        os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def conditions() -> dict[str, Any]:

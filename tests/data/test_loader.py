@@ -10,7 +10,7 @@ import torch
 from uyan.data.augment import AugmentConfig
 from uyan.data.cache import GIB, FeatureCache
 from uyan.data.examples import BatchConfig, ExampleMaker, Positive, Segment
-from uyan.data.loader import ExampleDataset, TensorBatch, make_loader, worker_count
+from uyan.data.loader import BATCHES_IN_WORK, ExampleDataset, TensorBatch, make_loader, worker_count
 from uyan.data.locate import Span
 from uyan.data.sampler import BalancedBatchSampler, Draw
 from uyan.frontend import FrontendConfig
@@ -69,8 +69,8 @@ def test_batches_are_the_same_with_any_number_of_workers(tmp_path: Path) -> None
 
 
 def test_workers_share_the_budget_and_start_with_nothing(tmp_path: Path) -> None:
-    budget_gb = (4 * ITEM_BYTES + 0.5) / GIB
-    plain = maker_in(tmp_path, budget_gb)
+    working_bytes = (2 + BATCHES_IN_WORK) * BATCHES.size * maker_in(tmp_path).example_bytes
+    plain = maker_in(tmp_path, (4 * (ITEM_BYTES + working_bytes) + 0.5) / GIB)
     maker = WatchedMaker(
         plain.cache,
         plain.sources["positive"],

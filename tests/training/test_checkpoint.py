@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uyan.errors import TrainingError
@@ -82,6 +82,7 @@ TREES = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(KEYS, TREES, max_size=4))
 def test_any_tree(tmp_path_factory: pytest.TempPathFactory, tree: dict[Any, Any]) -> None:
     assert same(there_and_back(tree, tmp_path_factory.getbasetemp()), tree)

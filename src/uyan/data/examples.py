@@ -22,7 +22,7 @@ from uyan.data.augment import (
 )
 from uyan.data.cache import FeatureCache, HalfFeatures, to_single
 from uyan.data.locate import Span
-from uyan.data.sampler import Draw, Source
+from uyan.data.sampler import Draw, Source, quotas
 from uyan.errors import ConfigError
 from uyan.frontend import seconds_to_frames
 
@@ -54,6 +54,10 @@ class BatchConfig:
     def __post_init__(self) -> None:
         if self.size < 2 or self.extra_s < 0 or self.tail_s < 0:
             raise ConfigError("batches: size must be at least 2, extra_s and tail_s not negative")
+        if min(self.ratio) < 0 or min(quotas(self.size, self.ratio)[:2]) < 1:
+            raise ConfigError(
+                f"batches: {self.size} examples at {self.ratio} leave no positive or no negative in a batch"
+            )
         if self.workers < 0 or self.validation_workers < 0 or self.prefetch < 1:
             raise ConfigError("batches: workers cannot be negative and prefetch must be at least 1")
 

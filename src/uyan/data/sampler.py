@@ -33,7 +33,7 @@ def quotas(batch_size: int, ratio: Sequence[int]) -> tuple[int, ...]:
     >>> quotas(32, (1, 1, 1)), quotas(96, (1, 2, 1)), quotas(10, (1, 2, 0))
     ((11, 11, 10), (24, 48, 24), (3, 7, 0))
     """
-    exact = [batch_size * share / sum(ratio) for share in ratio]
+    exact = [batch_size * share / max(1, sum(ratio)) for share in ratio]
     counts = [int(value) for value in exact]
     by_fraction = sorted(range(len(ratio)), key=lambda i: (counts[i] - exact[i], i))
     for i in by_fraction[: batch_size - sum(counts)]:

@@ -15,7 +15,7 @@ from uyan.data.split import Member
 from uyan.errors import EvaluationError
 
 LEAD_S = 1.5
-"""Quiet before a positive: more than a window, so that the detector is warm."""
+"""Quiet before a positive: more than a window of 1.0 s, so that the detector is warm."""
 TAIL_S = 1.0
 """Quiet after it: a detection up to this long after the recording's end still counts."""
 GAP_S = 0.5
@@ -24,6 +24,8 @@ HISS_DB = -70.0
 SHORT_S = 10.0
 """Negatives shorter than this are joined into streams of `JOINED_S`."""
 JOINED_S = 300.0
+STRETCH_TRIES = 100
+"""Noise recordings may hold pauses of digital silence; a stretch of nothing else is drawn again."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,20 @@ class Stream:
 
 
 def positive_streams(
-    members: Sequence[Member], noise: Samples | None = None, snr_db: float = np.inf, seed: int = 42
+    members: Sequence[Member],
+    noise: Samples | None = None,
+    snr_db: float = np.inf,
+    seed: int = 42,
+    lead_s: float = LEAD_S,
 ) -> Iterator[Stream]:
-    """One stream a positive; with `noise` (samples,), at `snr_db` against the recording's loudest fifth."""
+    """One stream a positive, after `lead_s` of quiet; with `noise` (samples,), at `snr_db`.
+
+    The ratio is that of the voice (the recording's loudest fifth) to the mean power of the noise.
+    """
     for number, member in enumerate(members):
         rng = np.random.default_rng([seed, number])
         recording = read(member.recording.file)
-        quiet = [hiss(seconds, rng) for seconds in (LEAD_S, TAIL_S)]
+        quiet = [hiss(seconds, rng) for seconds in (lead_s, TAIL_S)]
         samples = np.concatenate([quiet[0], recording, quiet[1]])
         if noise is not None and np.isfinite(snr_db):
             samples = samples + scaled_noise(noise, samples.size, active_power(recording), snr_db, rng)
@@ -96,12 +105,12 @@ def active_power(samples: Samples) -> float:
 def scaled_noise(noise: Samples, size: int, speech_power: float, snr_db: float, rng: np.random.Generator) -> Samples:
     """A random stretch of `noise` (samples,), repeated if too short, at `snr_db` below `speech_power`; shape (size,).
 
-    Raises EvaluationError when the stretch is silent.
+    Raises EvaluationError when no stretch with any sound is found.
     """
-    start = int(rng.integers(0, max(1, noise.size - size)))
-    stretch = np.resize(noise[start : start + size], size)
-    power = active_power(stretch)
-    if power <= 0:
-        raise EvaluationError("the noise to mix in is silent; check the noise recordings of this split")
-    gain = np.sqrt(speech_power / power * 10 ** (-snr_db / 10))
-    return stretch * np.float32(gain)
+    for _ in range(STRETCH_TRIES):
+        start = int(rng.integers(0, max(1, noise.size - size)))
+        stretch = np.resize(noise[start : start + size], size)
+        power = float(np.square(stretch, dtype=np.float64).mean())
+        if power > 0:
+            return stretch * np.float32(np.sqrt(speech_power / power * 10 ** (-snr_db / 10)))
+    raise EvaluationError("the noise to mix in is silent; check the noise recordings of this split")

@@ -20,6 +20,9 @@ STRIDE = 2
 CLASSES = 2
 """Logits per position: background, keyword."""
 
+SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 0.3, 10.0
+"""Of windows that a word can be heard in and a stream can be scored by."""
+
 Size = Literal["small", "medium", "large"]
 
 
@@ -52,6 +55,10 @@ class NetworkConfig:
     """Share of channels dropped before the logits while training."""
 
     def __post_init__(self) -> None:
+        if not SHORTEST_WINDOW_S <= self.window_s <= LONGEST_WINDOW_S:
+            raise ConfigError(
+                f"network.window_s must lie in [{SHORTEST_WINDOW_S:g}, {LONGEST_WINDOW_S:g}], not {self.window_s}"
+            )
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"network.dropout must lie in [0, 1), not {self.dropout}")
 

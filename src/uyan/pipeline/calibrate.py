@@ -54,7 +54,13 @@ def calibrate(run: Workspace, material: Material, network: Network) -> Calibrate
     keyword = run.recipe.keyword
     positives, negatives = material.positives("validation", keyword), material.negatives("validation", keyword)
     curve = event_curve(
-        score_streams("validation positives", tempered, positive_streams(positives), len(positives), run.progress),
+        score_streams(
+            "validation positives",
+            tempered,
+            positive_streams(positives, lead_s=run.lead_s),
+            len(positives),
+            run.progress,
+        ),
         score_streams("validation negatives", tempered, negative_streams(negatives), len(negatives), run.progress),
         run.recipe.detector,
     )

@@ -56,7 +56,7 @@ def evaluate(run: Workspace, material: Material, calibrated: Calibrated) -> dict
     conditions: dict[str, Any] = {}
     clean: list[ScoreTrack] = []
     for name, snr_db in _conditions(run, noise):
-        streams = positive_streams(positives, noise, snr_db)
+        streams = positive_streams(positives, noise, snr_db, lead_s=run.lead_s)
         scored = score_streams(f"test positives, {name}", bundle, streams, len(positives), run.progress)
         clean = clean or scored
         conditions[name] = _miss_rates(run, scored, negative_tracks, calibrated)

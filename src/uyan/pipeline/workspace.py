@@ -8,6 +8,7 @@ from pathlib import Path
 from uyan.data.cache import FeatureCache
 from uyan.data.parallel import Progress, silent
 from uyan.errors import ConfigError
+from uyan.evaluation.streams import LEAD_S
 from uyan.files import replacing
 from uyan.frontend import seconds_to_frames
 from uyan.recipe import Recipe, load_recipe
@@ -67,6 +68,11 @@ class Workspace:
     def cache(self) -> FeatureCache:
         """The feature cache, with the recipe's budget."""
         return FeatureCache(self.cache_folder / "features", self.recipe.frontend, self.recipe.cache.max_ram_gb)
+
+    @property
+    def lead_s(self) -> float:
+        """Quiet before a positive that is judged: the detector must have scored whole windows before the word."""
+        return max(LEAD_S, self.recipe.network.window_s + 0.5)
 
     @property
     def window_frames(self) -> int:

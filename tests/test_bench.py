@@ -1,0 +1,137 @@
+"""Every benchmark runs on miniature sizes and gives figures that can be; what it says of targets is tried by hand."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from bench import __main__ as command
+from bench import cache_memory
+from bench.dense_scoring import dense_scoring_speed
+from bench.duplicates_scale import duplicates_scale
+from bench.extraction import extraction_speed
+from bench.front_end import front_end_speed
+from bench.loading_share import loading_share
+from bench.measure import Figure, in_fresh_process, medians_s, speech_like
+from bench.start_up import start_up
+
+from uyan.audio import SAMPLE_RATE
+
+
+def values(figures: list[Figure]) -> dict[str, float]:
+    assert all(np.isfinite(figure.value) for figure in figures)
+    assert len({figure.name for figure in figures}) == len(figures)
+    return {figure.name: figure.value for figure in figures}
+
+
+def here(one_core: bool, function: Callable[..., object], *arguments: object) -> object:
+    return function(*arguments)
+
+
+def test_front_end() -> None:
+    figures = front_end_speed(seconds=3.0, repeats=2)
+    speed, _, theirs, ratio = values(figures).values()
+    assert speed / theirs == pytest.approx(ratio)
+    apart = float(figures[2].note.split()[2])
+    assert apart < 1e-3  # both ways compute the same thing
+
+
+def test_extraction_of_made_up_files() -> None:
+    found = values(extraction_speed(seconds=6.0, repeats=1))
+    assert [name.split(", ")[1] for name in found] == ["WAV"] * 2 + ["FLAC"] * 2 + ["Opus"] * 2
+    assert min(found.values()) > 1
+
+
+def test_extraction_of_given_files(tmp_path: Path, rng: np.random.Generator) -> None:
+    (tmp_path / "a").mkdir()
+    for number, suffix in enumerate([".wav", ".wav", ".flac"]):
+        soundfile.write(tmp_path / "a" / f"{number}{suffix}", speech_like(1.0, rng), SAMPLE_RATE)
+    figures = extraction_speed(repeats=1, data=tmp_path)
+    assert list(values(figures)) == ["features from files, WAV, given", "features from files, FLAC, given"]
+    assert figures[0].note == "2 files, 1.0 s on average"
+
+
+def test_dense_scoring() -> None:
+    dense, single, batches, ratio, _, apart = values(dense_scoring_speed(seconds=4.0, repeats=2)).values()
+    assert dense / single == pytest.approx(ratio)
+    assert batches > 0
+    assert apart < 1e-6
+
+
+def test_loading_share() -> None:
+    figures = loading_share(clips=200, steps=1, repeats=1)
+    assert [figure.unit for figure in figures] == ["ms", "ms", "%"] * 2
+    for fixed_ms, loaded_ms, percent in zip(*[iter(values(figures).values())] * 3, strict=True):
+        assert percent == pytest.approx(100 * (1 - fixed_ms / loaded_ms))
+    assert [bool(figure.verdict) for figure in figures] == [False, False, True, False, False, False]
+
+
+def test_memory_of_cached_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_memory, "in_fresh_process", here)
+    monkeypatch.setattr(cache_memory, "SETTLE_S", 0.2)
+    memory, speed = cache_memory.cache_memory(clips=300, budget_gb=0.5, workers=(1,))
+    assert memory.verdict == "met"
+    assert memory.target == pytest.approx(0.55)
+    assert 0 <= memory.value < 0.5
+    assert speed.value > 0
+
+
+def test_start_up() -> None:
+    imported, shown, bare = start_up(repeats=1)
+    assert imported.note == shown.note == "without torch and lightning"
+    assert 0 < bare.value < 60
+
+
+def test_near_duplicates() -> None:
+    _, memory, _, whole = duplicates_scale(clips=200)
+    assert memory.value > 10
+    assert whole.value > 90
+
+
+def test_medians_alternate_and_leave_the_first_call_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    clock = iter([0.0, 1.0, 1.0, 3.0, 3.0, 8.0, 8.0, 10.0, 10.0, 13.0, 13.0, 15.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    assert medians_s([lambda: calls.append("a"), lambda: calls.append("b")], 3) == [3.0, 2.0]
+    assert calls == ["a", "b"] * 4
+
+
+@pytest.mark.parametrize(
+    ("value", "at_most", "verdict"),
+    [(5.0, False, "met"), (4.9, False, "MISSED"), (5.0, True, "met"), (5.1, True, "MISSED"), (np.nan, True, "MISSED")],
+)
+def test_a_target_is_met_or_missed(value: float, at_most: bool, verdict: str) -> None:
+    assert Figure("speed", value, "×", 5.0, at_most).verdict == verdict
+    assert Figure("speed", value, "×").verdict == ""
+
+
+def test_a_fresh_process_is_another_one_on_one_core() -> None:
+    assert in_fresh_process(False, os.getpid) != os.getpid()
+    assert len(in_fresh_process(True, os.sched_getaffinity, 0)) == 1
+
+
+def test_the_command_prints_a_table_and_writes_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_up = {
+        "fast": command.Benchmark(lambda: [Figure("speed", 6543.2, "×", 5000.0, note="a note")], True),
+        "slow": command.Benchmark(lambda: [Figure("size", 2.5, "GiB", 1.0, at_most=True)], False, slow=True),
+    }
+    monkeypatch.setattr(command, "benchmarks", lambda *_: made_up)
+    monkeypatch.setattr(command, "in_fresh_process", here)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.75, 0.0, 0.0))
+    command.main(["--out", str(tmp_path / "out")])
+    output = capsys.readouterr()
+    assert "| speed | 6,543 × | ≥ 5,000 | met | a note |" in output.out
+    assert "size" not in output.out
+    assert "load_average 0.75" in output.out
+    assert "warning: load average 0.75" in output.err
+    command.main(["slow", "--out", str(tmp_path / "out")])
+    assert "| size | 2.5 GiB | ≤ 1 | MISSED |  |" in capsys.readouterr().out
+    results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert results["figures"][0]["verdict"] == "MISSED"
+    assert {"cpu", "cores", "python", "numpy", "onnxruntime", "torch", "load_average"} <= set(results["conditions"])
