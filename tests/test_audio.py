@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from uyan.audio import MIN_SAMPLES, SAMPLE_RATE, read, stream, to_float, write
+from uyan.audio import FRAME_SAMPLES, SAMPLE_RATE, read, stream, to_float, write
 from uyan.errors import AudioError
 
 RATES_HZ = [8_000, 16_000, 22_050, 44_100, 48_000]
@@ -199,9 +199,9 @@ def test_a_name_longer_than_the_system_allows_is_refused(tmp_path: Path) -> None
 
 
 def test_a_frame_is_enough(tmp_path: Path, tone: Any) -> None:
-    write(tmp_path / "a.wav", tone(440.0)[:MIN_SAMPLES])
-    assert read(tmp_path / "a.wav").size == MIN_SAMPLES
-    write(tmp_path / "a.wav", tone(440.0)[: MIN_SAMPLES - 1])
+    write(tmp_path / "a.wav", tone(440.0)[:FRAME_SAMPLES])
+    assert read(tmp_path / "a.wav").size == FRAME_SAMPLES
+    write(tmp_path / "a.wav", tone(440.0)[: FRAME_SAMPLES - 1])
     with pytest.raises(AudioError, match="at least 25 ms"):
         read(tmp_path / "a.wav")
 

@@ -1,5 +1,6 @@
 import hashlib
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -10,6 +11,8 @@ from onnx import TensorProto, helper
 
 from uyan.container import CHECKSUM_KEY, METADATA_KEY, seal, sealed_text
 from uyan.errors import BundleError
+from uyan.export.onnx import network_to_onnx
+from uyan.model.network import Network, NetworkConfig, Size
 
 TEXT = '{"label": "günaydın"}'
 
@@ -135,7 +138,7 @@ def in_list_of_tensors() -> bytes:
 
 def in_subgraph() -> bytes:
     branch = tiny_graph(constant())
-    return model_of(helper.make_node("If", ["x"], ["c"], then_branch=branch, else_branch=tiny_graph()))
+    return model_of(helper.make_node("Identity", ["x"], ["c"], then_branch=branch, else_branch=tiny_graph()))
 
 
 def in_sparse_attribute() -> bytes:
@@ -149,13 +152,6 @@ def in_sparse_initializer() -> bytes:
     indices = helper.make_tensor("i", TensorProto.INT64, [2], [0, 1])
     graph.sparse_initializer.append(helper.make_sparse_tensor(external(), indices, [2]))
     return serialized(graph)
-
-
-def in_function() -> bytes:
-    model = onnx.load_from_string(PLAIN)
-    opsets = [helper.make_opsetid("", 17)]
-    model.functions.append(helper.make_function("own", "f", [], ["c"], [constant()], opsets))
-    return bytes(model.SerializeToString())
 
 
 def in_training_graph() -> bytes:
@@ -173,13 +169,54 @@ def in_training_graph() -> bytes:
         in_subgraph,
         in_sparse_attribute,
         in_sparse_initializer,
-        in_function,
         in_training_graph,
     ],
 )
 def test_tensors_in_other_files_are_refused_wherever_they_stand(make: Callable[[], bytes]) -> None:
     with pytest.raises(BundleError, match="outside"):
         sealed_text(seal(make(), TEXT))
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "ea80808010",  # field 13 and 2**32: protobuf keeps 32 bits of it
+        "ea00",  # field 13 in two bytes where one is enough
+    ],
+)
+def test_a_field_number_in_disguise_is_refused(tag: str) -> None:
+    entry = external().external_data[0].SerializeToString()
+    tensor = bytes.fromhex(tag) + bytes([len(entry)]) + entry
+    graph = bytes([5 << 3 | 2, len(tensor)]) + tensor
+    with pytest.raises(BundleError, match="not an ONNX file"):
+        sealed_text(bytes([7 << 3 | 2, len(graph)]) + graph)
+
+
+@pytest.mark.parametrize("operator", ["Loop", "If", "ConstantOfShape", "Tile", "add"])
+def test_other_operators_than_the_export_s_are_refused(operator: str) -> None:
+    with pytest.raises(BundleError, match=f"operator that uyan does not export: b'{operator}'"):
+        sealed_text(seal(model_of(helper.make_node(operator, ["x"], ["c"])), TEXT))
+    hidden = tiny_graph(helper.make_node(operator, ["x"], ["c"]))
+    with pytest.raises(BundleError, match="operator"):
+        sealed_text(seal(model_of(helper.make_node("Identity", ["x"], ["c"], body=hidden)), TEXT))
+
+
+def test_operators_of_another_domain_are_refused() -> None:
+    with pytest.raises(BundleError, match=r"operator.*com\.microsoft"):
+        sealed_text(seal(model_of(helper.make_node("Add", ["x", "x"], ["c"], domain="com.microsoft")), TEXT))
+
+
+def test_functions_are_refused() -> None:
+    model = onnx.load_from_string(PLAIN)
+    model.functions.append(helper.make_function("", "Add", [], ["c"], [], [helper.make_opsetid("", 17)]))
+    with pytest.raises(BundleError, match="functions of its own"):
+        sealed_text(seal(model.SerializeToString(), TEXT))
+
+
+@pytest.mark.parametrize("size", get_args(Size))
+def test_every_network_is_made_of_these_operators(size: Size) -> None:
+    network = Network(NetworkConfig(size), mels=64, window_frames=101)
+    assert sealed_text(seal(network_to_onnx(network, mels=64), TEXT)) == TEXT
 
 
 def test_graphs_nested_deeper_than_python_can_recurse_are_walked() -> None:

@@ -20,8 +20,8 @@ SAMPLE_RATE = 16_000
 INT16_SCALE = 32_768.0
 """An int16 sample divided by this lies in [-1, 1)."""
 
-MIN_SAMPLES = 400
-"""One 25 ms frame: anything shorter has no features."""
+FRAME_SAMPLES = 400
+"""25 ms: one frame of the front end. Anything shorter has no features."""
 
 Samples = NDArray[np.float32]
 """Mono audio, shape (samples,), nominally within [-1, 1]."""
@@ -56,7 +56,7 @@ def read(path: Path) -> Samples:
     """
     blocks = list(stream(path))
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    if samples.size < MIN_SAMPLES:
+    if samples.size < FRAME_SAMPLES:
         length_ms = 1000 * samples.size / SAMPLE_RATE
         raise AudioError(f"{path}: {length_ms:.0f} ms of audio; at least 25 ms are needed")
     if not samples.any():

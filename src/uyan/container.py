@@ -1,7 +1,8 @@
 """The container of a bundle: an ONNX file whose metadata is sealed with a checksum over the whole model.
 
 Walks the outer layers of the protobuf wire format itself, so that a file from a stranger is measured and verified
-before anything else looks at it. It knows what stands where in onnx.proto and nothing of what the metadata says.
+before anything else looks at it; a network of other operators than uyan's own, or with data in other files, is
+refused. It knows what stands where in onnx.proto and nothing of what the metadata says.
 """
 
 import hashlib
@@ -12,18 +13,20 @@ from uyan.errors import BundleError
 METADATA_KEY, CHECKSUM_KEY = "uyan", "uyan_sha256"
 
 # Field numbers of onnx.proto (ModelProto, TensorProto, StringStringEntryProto) and wire types.
-_MODEL_METADATA, _TENSOR_EXTERNAL, _TENSOR_LOCATION, _ENTRY_KEY, _ENTRY_VALUE = 14, 13, 14, 1, 2
+_MODEL_METADATA, _MODEL_FUNCTION, _NODE_OPERATOR, _NODE_DOMAIN = 14, 25, 4, 7
+_TENSOR_EXTERNAL, _TENSOR_LOCATION, _ENTRY_KEY, _ENTRY_VALUE = 13, 14, 1, 2
 # Every way from a model down to a tensor: message → field number → the message in that field.
 _PARTS: dict[str, dict[int, str]] = {
-    "model": {7: "graph", 20: "training", 25: "function"},
+    "model": {7: "graph", 20: "training"},
     "training": {1: "graph", 2: "graph"},
-    "function": {7: "node", 11: "attribute"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "node": {5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
+OPERATORS = frozenset(b"Add Constant Conv Gather Identity Mul Relu Shape Slice Squeeze Sub Unsqueeze".split())
+"""All that the export of the network writes. Others could loop, or fill the memory from a few bytes."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -39,7 +42,7 @@ def seal(model: bytes, text: str) -> bytes:
 
 def sealed_text(data: bytes) -> str:
     """The text that `seal` stored. Raises BundleError when the file is torn, altered or was never sealed."""
-    _refuse_external_tensors(data)
+    _refuse_foreign_parts(data)
     entries = [dict(_fields(_as_bytes(value))) for number, value in _fields(data) if number == _MODEL_METADATA]
     keys, texts = ([_as_bytes(entry.get(part)) for entry in entries] for part in (_ENTRY_KEY, _ENTRY_VALUE))
     if keys != [METADATA_KEY.encode(), CHECKSUM_KEY.encode()]:
@@ -51,14 +54,19 @@ def sealed_text(data: bytes) -> str:
     return text
 
 
-def _refuse_external_tensors(model: bytes) -> None:
-    """onnxruntime would read such tensors from any file below the working directory."""
+def _refuse_foreign_parts(model: bytes) -> None:
+    """Tensors in other files, which onnxruntime would read from below the working directory, and other operators."""
     waiting = [("model", model)]
     while waiting:
         kind, message = waiting.pop()
         for number, value in _fields(message):
             if kind == "tensor" and number in (_TENSOR_EXTERNAL, _TENSOR_LOCATION):
                 raise BundleError("the network refers to files outside the bundle")
+            if kind == "model" and number == _MODEL_FUNCTION:
+                raise BundleError("the network has functions of its own; uyan exports none")
+            allowed = {_NODE_OPERATOR: OPERATORS, _NODE_DOMAIN: {b""}}.get(number) if kind == "node" else None
+            if allowed is not None and value not in allowed:
+                raise BundleError(f"the network has an operator that uyan does not export: {value!r}")
             if number in _PARTS[kind]:
                 waiting.append((_PARTS[kind][number], _as_bytes(value)))
 
@@ -80,7 +88,7 @@ def _walk(data: bytes) -> Iterator[tuple[int, int, int, bytes | int]]:
     at = 0
     while at < len(data):
         start = at
-        tag, at = _read_varint(data, at)
+        tag, at = _read_tag(data, at)
         number, wire = tag >> 3, tag & 7
         value: bytes | int
         if wire == _VARINT:
@@ -95,6 +103,14 @@ def _walk(data: bytes) -> Iterator[tuple[int, int, int, bytes | int]]:
         else:
             raise BundleError("not an ONNX file")
         yield number, start, at, value
+
+
+def _read_tag(data: bytes, at: int) -> tuple[int, int]:
+    """Only as protobuf writes it: it reads longer ones too but keeps 32 bits, which names another field."""
+    tag, end = _read_varint(data, at)
+    if tag >= 2**32 or data[at:end] != _varint(tag):
+        raise BundleError("not an ONNX file")
+    return tag, end
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:

@@ -17,11 +17,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from uyan.audio import FRAME_SAMPLES as FRAME_SAMPLES
 from uyan.audio import SAMPLE_RATE, Samples
 from uyan.errors import BundleError, ConfigError
 
-FRAME_SAMPLES = 400
-"""25 ms at 16 kHz."""
 HOP_SAMPLES = 160
 """10 ms at 16 kHz: one frame is this many samples after the one before."""
 HOP_S = HOP_SAMPLES / SAMPLE_RATE

@@ -27,6 +27,15 @@ from uyan.training.config import TrainingConfig
 _NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
+NO_EFFECT = (
+    ("data", "max_bad_share"),
+    ("batches", "workers"),
+    ("batches", "validation_workers"),
+    ("batches", "prefetch"),
+)
+"""Fields that change how or whether a run goes on, and no figure of it."""
+
+
 class Section(BaseModel):
     """A frozen model without unknown keys or numbers that YAML and JSON spell differently (NaN, infinity)."""
 
@@ -106,7 +115,16 @@ class Recipe(Section):
 
     def digest(self) -> str:
         """sha256 over every field that can change a result, 64 hex digits (MISSION 5.3)."""
-        fields = json.loads(self.model_dump_json(exclude={"cache"}))
+        return self._sha256({*type(self).model_fields} - {"cache"})
+
+    def training_digest(self) -> str:
+        """The same over what can change the weights alone: another threshold or test needs no other training."""
+        return self._sha256({"keyword", "data", "split", "frontend", "network", "batches", "augment", "training"})
+
+    def _sha256(self, sections: set[str]) -> str:
+        fields = json.loads(self.model_dump_json(include=sections))
+        for section, field in NO_EFFECT:
+            fields[section].pop(field)
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 

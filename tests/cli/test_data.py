@@ -119,6 +119,24 @@ def test_check_names_one_take_under_two_speakers(
     assert "(ada)" in shown and "(can)" in shown
 
 
+def test_check_lists_what_is_odd_and_keeps_what_it_measured(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(12):
+        (tree / f"negative/ada/copy{number:02}.wav").write_bytes((tree / "negative/ada/talk.wav").read_bytes())
+    assert call(monkeypatch, "scan", tree) == 0
+    assert call(monkeypatch, "check", tree / "manifest.csv", "--workers", "1") == 0
+    shown = capsys.readouterr().out
+    listed = [line for line in shown.splitlines() if line.startswith("duplicate: ")]
+    assert len(listed) == 11
+    assert listed[0].startswith(f"duplicate: {tree / 'negative/ada/'}") and ": the same audio as " in listed[0]
+    assert listed[-1] == "duplicate: … and 2 more"
+    assert (tree / ".uyan-cache/probes.parquet").exists()
+    elsewhere = tree.parent / "probes.parquet"
+    assert call(monkeypatch, "check", tree / "manifest.csv", "--workers", "1", "--cache", elsewhere) == 0
+    assert elsewhere.exists()
+
+
 @pytest.mark.parametrize("option", [("--workers", "0"), ("--max-bad-share", "2")])
 def test_check_refuses_options_out_of_range(
     tree: Path, option: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -1,5 +1,6 @@
 """The command line as a whole: help with examples, exit codes, one line instead of a traceback, nothing heavy."""
 
+import errno
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,6 +101,17 @@ def test_an_error_is_one_line_and_code_2(
     assert call(monkeypatch, "run", "r.yaml") == main_module.BAD_INPUT == 2
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("", "error: threshold 2.0: must lie in [0, 1]\n")
+
+
+def test_a_full_disk_is_one_line_and_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "runs/splits.csv")
+
+    monkeypatch.setattr(run_module, "run_recipe", fail)
+    assert call(monkeypatch, "run", "r.yaml") == 2
+    assert capsys.readouterr().err == "error: [Errno 28] No space left on device: 'runs/splits.csv'\n"
 
 
 def test_interrupted_is_130_and_says_how_to_go_on(

@@ -87,9 +87,10 @@ def test_a_folder_of_another_configuration(
 ) -> None:
     out = recipe.parent / "run"
     call(monkeypatch, "split", recipe, "--out", out)  # stops at the missing manifest
+    (out / "training").mkdir()
     capsys.readouterr()
     assert call(monkeypatch, "split", recipe, "--out", out, "--set", "training.epochs=2") == 2
-    assert "holds a run of another configuration" in capsys.readouterr().err
+    assert "holds a network trained with another configuration" in capsys.readouterr().err
 
 
 def test_an_out_that_cannot_be_written(

@@ -95,6 +95,24 @@ def test_unusable_recordings_are_quarantined_with_the_reason(tmp_path: Path, wri
     assert len(reasons) == 9
 
 
+@pytest.mark.parametrize("share", [0.7, 0.9])
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [("WAV", "PCM_16"), ("AIFF", "PCM_16"), ("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS"), ("OGG", "OPUS")],
+)
+def test_a_file_without_its_end_is_quarantined(
+    tmp_path: Path, container: str, subtype: str, share: float, rng: np.random.Generator
+) -> None:
+    samples = rng.uniform(-0.5, 0.5, 32_000)
+    for name in ("whole", "cut"):
+        soundfile.write(str(tmp_path / name), samples, SAMPLE_RATE, format=container, subtype=subtype)
+    raw = (tmp_path / "cut").read_bytes()
+    (tmp_path / "cut").write_bytes(raw[: int(share * len(raw))])
+    report = check([recording(tmp_path, name, 2.0) for name in ("whole", "cut")])
+    assert [r.path for r, _ in report.good] == ["whole"]
+    assert report.quarantined[0].reason.startswith("truncated: ")
+
+
 def test_a_streamed_wav_that_never_knew_its_length_is_used(tmp_path: Path, write_recording: Any) -> None:
     file = write_recording("piped.wav")
     raw = bytearray(file.read_bytes())

@@ -17,6 +17,7 @@ from uyan.data.examples import (
     IGNORED,
     KEYWORD,
     POSITION_FRAMES,
+    VOTED_FRAMES,
     BatchConfig,
     ExampleMaker,
     Items,
@@ -73,10 +74,13 @@ def make(cache: FeatureCache) -> Make:
 
 
 def expected_label(start: int, end: int, word: Span, tail: int) -> int:
-    """One window [start, end), by the rule in words: ended at most `tail` ago and all there, or half unheard."""
+    """One window [start, end), by the rule in words: ended at most `tail` ago and all there, or half unheard.
+
+    For the time three votes take, a window counts even where the start of the word is lost.
+    """
     heard = [frame for frame in range(word.start, word.end) if start <= frame < end]
     ended_ago = end - word.end
-    all_there = len(heard) == word.frames or word.frames > end - start
+    all_there = len(heard) == word.frames or ended_ago <= VOTED_FRAMES
     if 0 <= ended_ago <= tail and all_there:
         return KEYWORD
     before_the_end = [frame for frame in range(word.start, word.end) if frame < end]
@@ -266,3 +270,9 @@ def test_background_is_added_to_some_of_the_examples(cache: FeatureCache) -> Non
 def test_the_configuration_is_validated(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         BatchConfig(**changes)
+
+
+@pytest.mark.parametrize("frames", [60, 80, 90, 95, 100, 105, 130])
+def test_a_word_of_any_length_is_labelled_long_enough_for_three_votes(frames: int) -> None:
+    labels = position_labels(-150, 200, Span(50, 50 + frames), window_frames=100, tail_frames=40)
+    assert (labels == KEYWORD).sum() * POSITION_FRAMES >= VOTED_FRAMES

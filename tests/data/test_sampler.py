@@ -127,10 +127,12 @@ def test_the_ranks_divide_one_epoch(sizes: tuple[int, ...], batch_size: int, wor
 
 def test_what_cannot_be_balanced_is_refused() -> None:
     for sizes in ((0, 10, 0), (10, 0, 10)):
-        with pytest.raises(DataError, match=f"nothing to train on: {sizes[0]} positives, {sizes[1]} negatives"):
+        with pytest.raises(DataError, match=f"there are {sizes[0]} positives and {sizes[1]} negatives"):
             BalancedBatchSampler(sizes, 12)
     for ratio in ((0, 1, 1), (1, 0, 1), (1, 1, -1)):
         with pytest.raises(ConfigError, match=r"batches\.ratio needs positives and negatives"):
             BalancedBatchSampler((10, 10, 10), 12, ratio)
+    with pytest.raises(ConfigError, match="seed cannot be negative, as -1 is"):
+        BalancedBatchSampler((10, 10, 10), 12, seed=-1)
     with pytest.raises(ConfigError, match="size 3 is too small"):
         BalancedBatchSampler((10, 10, 10), 3, (1, 9, 1))

@@ -151,6 +151,16 @@ def test_an_empty_split_gets_its_nearest_speaker() -> None:
     assert homes[judges[0]] == "validation"
 
 
+def test_who_was_moved_is_on_record(tmp_path: Path) -> None:
+    config = SplitConfig()
+    members = place(both(in_split("train", config, 6) + in_split("validation", config, 1)), config)
+    assert {m.moved_from for m in members if m.split == "test"} == {"train"}
+    assert {m.moved_from for m in members if m.split != "test"} == {""}
+    save_splits(members, tmp_path / "splits.csv")
+    with (tmp_path / "splits.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["moved"] for row in csv.DictReader(file)] == [m.moved_from for m in members]
+
+
 def test_what_cannot_be_split_is_refused_with_the_remedy() -> None:
     talk = [recording(s, "negative", "talk") for s in people(5)]
     others = [recording(s, "keyword", "other") for s in people(5)]
@@ -204,17 +214,29 @@ def test_a_take_in_several_splits_stays_where_it_judges() -> None:
     assert all(m.active and m.group != kept for m in rest)
 
 
-def test_repeated_takes_of_a_word_count_once_and_other_speech_as_often_as_it_is_there() -> None:
+def test_repeated_takes_count_once() -> None:
     recordings = [*both(people(20)), *(recording("speaker0", take=t) for t in range(1, 4))]
-    talk = [recording("speaker0", "negative", "talk", take=t) for t in range(1, 3)]
-    members = place(recordings + talk, groups=[[0, 40, 41, 42], [1, 43, 44]])
-    assert [m.counted for m in members[40:]] == [False, False, False, True, True]
+    talk = [recording("speaker0", "negative", "talk", take=t) for t in range(1, 11)]
+    contents = [r.path for r in recordings] + [recordings[1].path] * 10  # no fingerprint links the copies
+    members = place(recordings + talk, groups=[[0, 40, 41, 42]], contents=contents)
+    assert not any(m.counted for m in members[40:])
     assert all(m.counted for m in members[:40])
+
+
+def test_recordings_that_share_a_jingle_all_count_but_a_repeat_of_either_does_not() -> None:
+    shows = [recording("speaker0", "negative", "talk", take=t) for t in range(1, 5)]
+    recordings = both(people(20)) + shows
+    durations_s = [1.25] * 40 + [60.0, 30.0, 31.0, 57.0]
+    probes = [replace(probe(r.path), duration_s=s) for r, s in zip(recordings, durations_s, strict=True)]
+    members = assign(recordings, probes, [[40, 41, 42, 43]], KEYWORD, SplitConfig())
+    assert [m.counted for m in members[40:]] == [True, True, False, False]
 
 
 def test_a_word_cut_from_a_longer_recording_of_the_split_still_counts() -> None:
     long = recording("speaker0", "negative", "talk", take=7)
-    members = place([long, *both(people(20)), recording("speaker0", take=1)], groups=[[0, 1, 41]])
+    recordings = [long, *both(people(20)), recording("speaker0", take=1)]
+    probes = [replace(probe(r.path), duration_s=60.0 if r is long else 1.25) for r in recordings]
+    members = assign(recordings, probes, [[0, 1, 41]], KEYWORD, SplitConfig())
     assert [members[i].counted for i in (0, 1, 41)] == [True, True, False]
 
 

@@ -1,6 +1,7 @@
 """Counting events on score tracks, against the one-score-at-a-time rule run on every track by itself."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -31,7 +32,7 @@ PLAIN = DetectorConfig()
 
 
 def make_track(scores: list[float] | Scores, name: str = "t") -> ScoreTrack:
-    return ScoreTrack(name, "ada", material_s=36.0, scores=np.array(scores, np.float64))
+    return ScoreTrack(name, "ada", material_s=36.0, heard=slice(None), scores=np.array(scores, np.float64))
 
 
 def fires(scores: Scores, threshold: float, config: DetectorConfig) -> list[int]:
@@ -157,10 +158,13 @@ class StubScorer:
     def push(self, samples: NDArray[np.float32]) -> Scores:
         return samples.astype(np.float64)
 
+    def time_s(self, hop: int) -> float:
+        return 1.0 + 0.1 * hop
+
 
 def stub_stream(samples: list[float], name: str = "a.wav", speaker_id: str = "ada") -> Stream:
     member = SimpleNamespace(recording=SimpleNamespace(speaker_id=speaker_id))
-    return Stream(name, (member,), 1.5, np.array(samples, np.float32))  # type: ignore[arg-type]
+    return Stream(name, (member,), 1.5, (0.0, 99.0), np.array(samples, np.float32))  # type: ignore[arg-type]
 
 
 def test_a_track_keeps_what_a_report_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +184,7 @@ def test_scoring_streams_makes_one_at_a_time_and_tells_how_many_recordings_are_d
         for name, members in (("a.wav", 1), ("b.wav and 2 more", 3)):
             told.append(f"made {name}")
             one = stub_stream([0.5], name)
-            yield Stream(name, one.members * members, 1.5, one.samples)
+            yield Stream(name, one.members * members, 1.5, one.heard_s, one.samples)
 
     found = score_streams("test", None, streams(), 4, lambda *step: told.append(step))  # type: ignore[arg-type]
     assert [t.stream for t in found] == ["a.wav", "b.wav and 2 more"]
@@ -197,7 +201,7 @@ def test_a_score_that_is_not_a_number_is_an_error(monkeypatch: pytest.MonkeyPatc
 def test_alarms_of_a_track_are_the_detections_of_a_listener(
     bundle: Bundle, changing_sound: Callable[..., NDArray[np.float32]]
 ) -> None:
-    stream = Stream("s", stub_stream([]).members, 20.0, changing_sound(20.0, seed=3))
+    stream = Stream("s", stub_stream([]).members, 20.0, (0.0, 20.0), changing_sound(20.0, seed=3))
     found = track(bundle, stream)
     counts = []
     for threshold in (0.3, 0.5, 0.8):
@@ -205,3 +209,12 @@ def test_alarms_of_a_track_are_the_detections_of_a_listener(
         assert len(hops) == len(Detector(bundle, threshold).push(stream.samples))
         counts.append(len(hops))
     assert max(counts) > 0
+
+
+def test_a_positive_is_judged_only_while_it_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scores_module, "HopScorer", StubScorer)
+    samples = [0.9] * 5 + [0.0] * 5 + [0.7] * 5 + [0.0] * 5 + [0.8] * 5
+    stream = replace(stub_stream(samples), heard_s=(1.95, 2.75))  # hops 10 to 17
+    found = track(None, stream)  # type: ignore[arg-type]
+    assert found.heard == slice(10, 18)
+    assert loudest([found], DetectorConfig()).tolist() == pytest.approx([0.7])

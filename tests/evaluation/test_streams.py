@@ -71,7 +71,8 @@ def test_a_positive_lies_between_two_stretches_of_hiss(member: MakeMember) -> No
     word = member("a.wav", 0.8)
     (stream,) = positive_streams([word])
     assert stream.samples.dtype == np.float32
-    assert (stream.name, stream.members, stream.material_s) == ("a.wav", (word,), 0.8)
+    assert (stream.name, stream.members, stream.material_s) == (f"{word.recording.root.name}/a.wav", (word,), 0.8)
+    assert stream.heard_s == pytest.approx((LEAD_S, LEAD_S + 0.8 + TAIL_S))
     assert seconds(stream) == pytest.approx(LEAD_S + 0.8 + TAIL_S)
     lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
     np.testing.assert_array_equal(stream.samples[lead:-tail], read(word.recording.file))
@@ -82,23 +83,26 @@ def test_a_positive_lies_between_two_stretches_of_hiss(member: MakeMember) -> No
 def test_short_negatives_are_joined_and_the_gaps_do_not_count(member: MakeMember) -> None:
     clips = [member(f"{i}.wav", 1.0 + 0.25 * i) for i in range(3)]
     (stream,) = negative_streams(clips)
-    assert stream.name == "0.wav and 2 more"
+    assert stream.name.endswith("/0.wav and 2 more")
     assert stream.members == tuple(clips)
     assert stream.material_s == pytest.approx(3.75)
-    assert seconds(stream) == pytest.approx(3.75 + 3 * GAP_S)
-    start = 0
+    assert seconds(stream) == pytest.approx(LEAD_S + 3.75 + 3 * GAP_S + TAIL_S)
+    start = round(LEAD_S * SAMPLE_RATE)
     for clip in clips:
         samples = read(clip.recording.file)
         np.testing.assert_array_equal(stream.samples[start : start + samples.size], samples)
         start += samples.size + round(GAP_S * SAMPLE_RATE)
 
 
-def test_long_negatives_stay_as_they_are(member: MakeMember) -> None:
+def test_long_negatives_stand_between_two_stretches_of_hiss(member: MakeMember) -> None:
     members = [member("s1.wav", 1.0), member("long.wav", SHORT_S), member("s2.wav", 2.0)]
     long, joined = negative_streams(members)
-    np.testing.assert_array_equal(long.samples, read(members[1].recording.file))
-    assert (long.name, long.members, long.material_s) == ("long.wav", (members[1],), SHORT_S)
-    assert (joined.name, joined.members) == ("s1.wav and 1 more", (members[0], members[2]))
+    lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
+    np.testing.assert_array_equal(long.samples[lead:-tail], read(members[1].recording.file))
+    assert (long.members, long.material_s) == ((members[1],), SHORT_S)
+    assert long.name.endswith("/long.wav")
+    assert joined.name.endswith("/s1.wav and 1 more")
+    assert joined.members == (members[0], members[2])
     assert joined.material_s == pytest.approx(3.0)
 
 

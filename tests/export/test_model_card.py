@@ -31,8 +31,8 @@ def condition(misses: int, positives: int, speakers: dict[str, list[int]]) -> di
         "positives": positives,
         "speakers": len(speakers),
         "miss_rate": misses / positives,
-        "miss_interval": {"low": 0.011, "high": 0.222},
-        "at_fah": {"0.1": {"miss_rate": 0.333}, "0.5": {"miss_rate": 0.125}},
+        "speaker_interval": {"low": 0.011, "high": 0.222},
+        "at_fah": {"0.5": {"miss_rate": 0.125, "false_alarms": 2, "hours": 6.5}},
         "per_speaker": speakers,
     }
 
@@ -46,6 +46,7 @@ def make_metrics(**changes: Any) -> dict[str, Any]:
             "clean": condition(3, 40, {"ada": [0, 20], "can": [1, 5], "eda": [2, 15]}),
             "5 dB SNR": condition(8, 40, {"ada": [8, 20], "can": [0, 5], "eda": [0, 15]}),
         },
+        "conditions_note": "alarms are counted without it",
         "clip_level": {
             "what": "highest vote of each positive",
             "equal_error_rate": 0.0345,
@@ -65,6 +66,8 @@ def make_metrics(**changes: Any) -> dict[str, Any]:
             },
             "unknown_speakers": 4,
             "repeated_takes": 7,
+            "quarantined": 2,
+            "quarantined_first": [["a/torn.flac", "cannot be decoded"], ["b.wav", "every sample is zero"]],
             "licenses": ["CC0-1.0", "CC-BY-4.0"],
         },
         **changes,
@@ -87,12 +90,14 @@ def test_what_and_from_what() -> None:
     assert row(card, "test")[1:] == ["40", "3", "6.50", "30"]
     assert "Recordings without a speaker: 4. Repeated takes, counted once: 7." in card
     assert "CC0-1.0; CC-BY-4.0" in card
+    assert "Recordings that could not be used: 2." in card
+    assert "- not used: a/torn.flac: cannot be decoded" in card
     assert card.endswith("\n") and not card.endswith("\n\n")
 
 
 def test_every_condition_has_its_denominators() -> None:
     card = model_card(INFO, make_metrics())
-    assert row(card, "clean")[1:] == ["7.5%", "3 / 40 / 3", "1.1% – 22.2%", "12.5%", "33.3%"]
+    assert row(card, "clean")[1:] == ["7.5%", "3 / 40 / 3", "1.1% – 22.2%", "12.5% (2 in 6.50 h)"]
     assert row(card, "5 dB SNR")[1:3] == ["20.0%", "8 / 40 / 3"]
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from uyan.errors import ConfigError
-from uyan.model.network import DIALS, Network, NetworkConfig, Size, kernel_sizes, parameter_count, positions
+from uyan.model.network import DIALS, Network, NetworkConfig, Size, kernel_sizes, parameter_count
 
 SIZES: tuple[Size, ...] = get_args(Size)
 WINDOWS = [50, 51, 64, 75, 99, 100, 101, 150, 199, 300]
@@ -54,8 +54,6 @@ def test_the_window_gives_one_position_and_a_frame_less_none(size: Size, window_
     assert network.window_frames == window_frames
     for more, count in ((0, 1), (1, 1), (2, 2), (3, 2), (20, 11)):
         assert network(features(window_frames + more)).shape == (1, 2, count)
-        assert positions(window_frames + more, window_frames) == count
-    assert positions(window_frames - 1, window_frames) == 0
     with pytest.raises(RuntimeError, match=r"[Kk]ernel size"):
         network(features(window_frames - 1))
 

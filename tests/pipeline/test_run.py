@@ -214,7 +214,7 @@ def test_interrupted_and_run_again_gives_the_same_bytes(done: Run) -> None:
 
 def test_another_configuration_in_the_same_folder_is_refused(done: Run) -> None:
     before = contents(done.out)
-    with pytest.raises(ConfigError, match="holds a run of another configuration"):
+    with pytest.raises(ConfigError, match="holds a network trained with another configuration"):
         run_until(workspace(done.workspace.base, training={"epochs": 3}))
     assert contents(done.out) == before
 

@@ -29,10 +29,29 @@ def test_the_same_configuration_may_go_on(tmp_path: Path) -> None:
     assert load_recipe(tmp_path / "runs/one" / CONFIG).cache.workers == 1
 
 
-def test_another_configuration_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+def test_before_training_a_mistake_can_be_mended_in_place(tmp_path: Path) -> None:
     workspace(tmp_path).open()
+    workspace(tmp_path, training={"epochs": 3}).open()
+    assert load_recipe(tmp_path / "runs/one" / CONFIG).training.epochs == 3
+
+
+def test_after_training_the_threshold_and_the_loader_may_change(tmp_path: Path) -> None:
+    trained(tmp_path)
+    workspace(tmp_path, calibration={"target_fah": 2.0}, batches={"workers": 0}).open()
+    assert load_recipe(tmp_path / "runs/one" / CONFIG).calibration.target_fah == 2.0
+
+
+def trained(tmp_path: Path) -> Workspace:
+    run = workspace(tmp_path)
+    run.open()
+    run.training.mkdir()
+    return run
+
+
+def test_another_training_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    trained(tmp_path)
     before = (tmp_path / "runs/one" / CONFIG).read_bytes()
-    with pytest.raises(ConfigError, match="runs/one holds a run of another configuration; choose another --out"):
+    with pytest.raises(ConfigError, match="runs/one holds a network trained with another configuration"):
         workspace(tmp_path, training={"epochs": 3}).open()
     assert (tmp_path / "runs/one" / CONFIG).read_bytes() == before
     workspace(tmp_path, "runs/two", training={"epochs": 3}).open()
@@ -40,8 +59,7 @@ def test_another_configuration_is_refused_and_changes_nothing(tmp_path: Path) ->
 
 @pytest.mark.parametrize("text", ["", "keyword: [", "keyword: uyan\nfuture_section: {}\n"])
 def test_a_damaged_or_foreign_configuration_is_named(tmp_path: Path, text: str) -> None:
-    run = workspace(tmp_path)
-    run.open()
+    run = trained(tmp_path)
     (run.out / CONFIG).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"runs/one/config\.yaml: "):
         run.open()

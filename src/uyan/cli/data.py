@@ -1,5 +1,6 @@
 """`uyan data scan` and `uyan data check`: from a folder to a manifest, from a manifest to trust in it."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,8 @@ import typer
 if TYPE_CHECKING:
     from uyan.data.check import CheckReport
     from uyan.data.parallel import Progress
+
+SHOWN_PER_KIND = 10
 
 app = typer.Typer(help="Describe and check recordings.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -43,6 +46,12 @@ def check(
     quarantine: Annotated[
         Path | None, typer.Option(help="Write files that cannot be used, with reasons, to this CSV.")
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="What an interrupted check goes on from; .uyan-cache/probes.parquet beside the first MANIFEST."
+        ),
+    ] = None,
     max_bad_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="More bad files than this: exit code 2.")
     ] = 0.05,
@@ -55,12 +64,20 @@ def check(
 
     recordings = load_manifests(manifests)
     with terminal() as shown:
-        report = check_recordings(recordings, workers=workers, progress=shown.progress)
+        cache_file = cache or _default_cache(manifests[0])
+        report = check_recordings(recordings, workers=workers, progress=shown.progress, cache_file=cache_file)
         groups = _near_duplicates(report, shown.progress)
     _show(report, groups)
+    _show_findings(report)
     if quarantine:
         write_quarantine(report, quarantine)
     report.enforce(max_bad_share, quarantine)
+
+
+def _default_cache(manifest: Path) -> Path | None:
+    """None where the data may only be read: a check goes without rather than fail at its end."""
+    folder = manifest.absolute().parent
+    return folder / ".uyan-cache" / "probes.parquet" if os.access(folder, os.W_OK) else None
 
 
 def _near_duplicates(report: "CheckReport", progress: "Progress") -> list[list[int]]:
@@ -105,3 +122,16 @@ def _show(report: "CheckReport", groups: list[list[int]]) -> None:
     unknown = unknown_speakers([recording for recording, _ in report.good])
     if unknown:
         typer.echo(f"warning: {unknown} recordings have no speaker_id: a split between speakers may leak")
+
+
+def _show_findings(report: "CheckReport") -> None:
+    from uyan.data.check import Finding
+
+    by_kind: dict[str, list[Finding]] = {}
+    for finding in report.findings():
+        by_kind.setdefault(finding.kind, []).append(finding)
+    for kind, findings in sorted(by_kind.items()):
+        for finding in findings[:SHOWN_PER_KIND]:
+            typer.echo(f"{kind}: {finding.recording.file}: {finding.detail}")
+        if len(findings) > SHOWN_PER_KIND:
+            typer.echo(f"{kind}: … and {len(findings) - SHOWN_PER_KIND} more")

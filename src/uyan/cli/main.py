@@ -58,6 +58,9 @@ def main() -> None:
     except UyanError as reason:
         print(f"error: {reason}", file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
+    except OSError as reason:
+        print(f"error: {reason}", file=sys.stderr)
+        raise SystemExit(BAD_INPUT) from None
     except ModuleNotFoundError as reason:
         print(f"error: {reason.name} is not installed; pip install 'uyan[train]'", file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None

@@ -59,32 +59,28 @@ def apply_gain(batch: Batch, gain_db: NDArray[np.float32]) -> Batch:
     return shifted
 
 
-def level(batch: Batch) -> NDArray[np.float32]:
-    """Active level of each example, natural-log power, shape (batch,): the mean power of its loudest fifth of frames.
-
-    The loudest frames only, so that the silence around a word does not count as speech.
-    """
-    return _level_of_power(np.exp(batch))
-
-
-def _level_of_power(power: Batch) -> NDArray[np.float32]:
-    frames = power.mean(axis=1)
-    loudest = max(1, frames.shape[1] // 5)
-    top = np.partition(frames, frames.shape[1] - loudest, axis=1)[:, -loudest:]
-    loud: NDArray[np.float32] = np.log(top.mean(axis=1)).astype(np.float32)
-    return loud
-
-
 def mix_background(speech: Batch, background: Batch, snr_db: NDArray[np.float32]) -> Batch:
-    """Add background to speech, both (batch, mels, frames), at `snr_db` (batch,); +inf adds nothing."""
+    """Add background to speech, both (batch, mels, frames), at `snr_db` (batch,); +inf adds nothing.
+
+    The ratio is that of the speech's active level to the background's mean power, as in the evaluation's streams.
+    """
     clean = np.isinf(snr_db)
     ratio = np.where(clean, np.float32(0), snr_db) * np.float32(LN_POWER_PER_DB)
     power, noise = np.exp(speech), np.exp(background)
-    gain = np.exp(_level_of_power(power) - _level_of_power(noise) - ratio).astype(np.float32)
+    gain = (_active_power(power) / noise.mean(axis=(1, 2)) * np.exp(-ratio)).astype(np.float32)
     noise *= np.where(clean, np.float32(0), gain)[:, None, None]
     power += noise
     mixed: Batch = np.log(power, out=power)
     return mixed
+
+
+def _active_power(power: Batch) -> NDArray[np.float32]:
+    """Mean power of the loudest fifth of an example's frames, shape (batch,): silence around a word is no speech."""
+    frames = power.mean(axis=1)
+    loudest = max(1, frames.shape[1] // 5)
+    top = np.partition(frames, frames.shape[1] - loudest, axis=1)[:, -loudest:]
+    active: NDArray[np.float32] = top.mean(axis=1)
+    return active
 
 
 def draw_snr_db(config: AugmentConfig, count: int, rng: np.random.Generator) -> NDArray[np.float32]:

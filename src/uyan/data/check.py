@@ -20,6 +20,8 @@ from uyan.files import replacing
 
 MAX_BAD_SHARE = 0.05
 """More quarantined recordings than this share, and something is wrong with the data set as a whole."""
+TRUNCATED_SHARE = 0.5
+"""Less than this share of the manifest's duration, and the recording is no more what its label says."""
 DURATION_TOLERANCE_S = 0.1
 DURATION_TOLERANCE_SHARE = 0.05
 MAX_CLIPPED_SHARE = 0.001
@@ -137,7 +139,9 @@ def _judge(recordings: Sequence[Recording], outcomes: Sequence[Probe | str]) -> 
     for recording, outcome in zip(recordings, outcomes, strict=True):
         if isinstance(outcome, str):
             report.quarantined.append(Quarantine(recording, outcome))
-        elif reason := truncation(outcome.duration_s, recording.duration_s, "the manifest"):
+        elif reason := truncation(
+            outcome.duration_s, recording.duration_s, (1 - TRUNCATED_SHARE) * recording.duration_s, "the manifest"
+        ):
             report.quarantined.append(Quarantine(recording, reason))
         else:
             report.good.append((recording, outcome))

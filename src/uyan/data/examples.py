@@ -27,6 +27,8 @@ from uyan.errors import ConfigError
 from uyan.frontend import seconds_to_frames
 
 BACKGROUND, KEYWORD, IGNORED = 0, 1, -100
+VOTED_FRAMES = seconds_to_frames(0.22)
+"""Three votes 0.1 s apart: a window is positive for this long after the word, even where its start is lost by then."""
 POSITION_FRAMES = 2
 """Frames from one window position to the next: the network's stride."""
 _NO_WORD = -1
@@ -131,7 +133,7 @@ def position_labels(
     starts = crop_start + POSITION_FRAMES * np.arange(positions)
     ends = starts + window_frames
     just_ended = (ends >= word.end) & (ends <= word.end + tail_frames)
-    whole = (starts <= word.start) | (word.frames > window_frames)
+    whole = (starts <= word.start) | (ends <= word.end + VOTED_FRAMES)
     half_heard = ends <= word.start + word.frames // 2
     labels = np.full(positions, IGNORED, np.int64)
     labels[just_ended & whole] = KEYWORD
@@ -196,7 +198,7 @@ class ExampleMaker:
 
     def _positive_start(self, word: Span, rng: np.random.Generator) -> int:
         """A random position of the crop has the word in its window, ended `shift` ago."""
-        room = max(0, self.window_frames - word.frames)
+        room = max(VOTED_FRAMES, self.window_frames - word.frames)
         shift = int(rng.integers(0, min(self.tail_frames, room) + 1))
         position = int(rng.integers(0, self.positions))
         return word.end + shift - self.window_frames - POSITION_FRAMES * position

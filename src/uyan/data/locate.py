@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uyan.data.augment import LN_POWER_PER_DB
 from uyan.frontend import seconds_to_frames
 
 SPEECH_MELS = slice(6, 52)
@@ -18,7 +19,6 @@ GAP_FRAMES = seconds_to_frames(0.18)
 SMOOTHING_FRAMES = seconds_to_frames(0.05)
 RANGE_SHARE = 0.35
 """A frame is active when it lies above the background by this share of the clip's dynamic range."""
-LN_POWER_PER_DB = np.log(10) / 10
 MAX_DROP = 25 * LN_POWER_PER_DB
 """Frames more than 25 dB under the peak are never the word."""
 

@@ -21,8 +21,9 @@ from uyan.errors import AudioError, DataError
 from uyan.files import replacing
 from uyan.frontend import HOP_SAMPLES, FrontendConfig, log_mel
 
-TRUNCATED_SHARE = 0.5
-"""Less than this share of the announced duration, and the recording is no more what its label says."""
+HEADER_TOLERANCE_S = 0.05
+HEADER_TOLERANCE_SHARE = 0.02
+"""A header says exactly how much was written: when more than the larger of these is missing, the file was cut."""
 CLIPPING_PEAK = 0.98
 CLIPPING_RANGE = 0.999
 """Samples at least this large, relative to the peak, stand at the rail."""
@@ -33,7 +34,7 @@ SILENCE_PEAK = 1e-3
 STREAMED_BYTES = 0x7FFF_0000
 """Programs that write to a pipe announce at least this many bytes, not knowing better."""
 CACHE_EVERY_FILES = 2_000
-CACHE_VERSION = f"1-{FrontendConfig().digest()}"
+CACHE_VERSION = f"2-{FrontendConfig().digest()}"
 """Probes of another version are measured anew; raise the number when a probe's meaning changes."""
 
 
@@ -99,23 +100,29 @@ def probe_file(file: str) -> Probe | str:
         announced_s = _announced_s(path)
     except (AudioError, OSError) as reason:
         return str(reason).removeprefix(f"{path}: ")
-    return truncation(result.duration_s, announced_s, "the header") or result
+    missing_s = max(HEADER_TOLERANCE_S, HEADER_TOLERANCE_SHARE * announced_s)
+    return truncation(result.duration_s, announced_s, missing_s, "the header") or result
 
 
-def truncation(duration_s: float, announced_s: float, source: str) -> str:
-    """The reason for quarantine when far less audio is there than `source` announced; else empty.
+def truncation(duration_s: float, announced_s: float, allowed_s: float, source: str) -> str:
+    """The reason for quarantine when more than `allowed_s` of what `source` announced is missing; else empty.
 
-    >>> truncation(1.9, 2.0, "the header"), truncation(0.5, 2.0, "the header")
+    >>> truncation(1.95, 2.0, 0.1, "the header"), truncation(0.5, 2.0, 0.1, "the header")
     ('', 'truncated: 0.500 s of audio, the header announces 2.000 s')
     """
-    if duration_s >= TRUNCATED_SHARE * announced_s:
+    if duration_s >= announced_s - allowed_s:
         return ""
     return f"truncated: {duration_s:.3f} s of audio, {source} announces {announced_s:.3f} s"
 
 
 def _announced_s(path: Path) -> float:
-    """The duration the header speaks of; libsndfile mends the one of a cut-off WAV or AIFF, but logs that."""
+    """The duration the header speaks of; libsndfile mends the one of a cut-off WAV or AIFF, but logs that.
+
+    Ogg announces none: there the log says that the file ends inside a page, or without its last one.
+    """
     info = soundfile.info(str(path))
+    if re.search(r"Ogg ?: (?:Junk after the last page|Last page lacks)", info.extra_info):
+        raise AudioError("truncated: the file stops before its last Ogg page is complete")
     duration_s = float(info.frames / info.samplerate)
     mended = re.search(r"(?:data|SSND|Data Size) *: *(\d+) \(should be (\d+)\)", info.extra_info)
     if mended is None:

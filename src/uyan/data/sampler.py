@@ -55,10 +55,12 @@ class BalancedBatchSampler:
     ) -> None:
         """`sizes` are items of positives, negatives and hard negatives; no hard ones: their share is negatives'."""
         positive, negative, hard = ratio
+        if seed < 0:
+            raise ConfigError(f"seed cannot be negative, as {seed} is")
         if min(ratio) < 0 or positive < 1 or negative < 1:
             raise ConfigError(f"batches.ratio needs positives and negatives in it, not {tuple(ratio)}")
         if sizes[0] == 0 or sizes[1] == 0:
-            raise DataError(f"nothing to train on: {sizes[0]} positives, {sizes[1]} negatives in the training split")
+            raise DataError(f"batches need both classes; there are {sizes[0]} positives and {sizes[1]} negatives")
         self.sizes = tuple(sizes)
         self.quotas = quotas(batch_size, (positive, negative, hard) if sizes[2] else (positive, negative + hard, 0))
         if min(self.quotas[:2]) < 1:

@@ -1,8 +1,9 @@
 """Which recordings train, which validate, which test, and the guard that nothing leaks between them.
 
 Each speaker sits at a fixed point of a circle, given by a hash of its id alone, and the splits are arcs of that circle:
-adding recordings never moves a speaker, and the K folds are the same arcs, turned by one fold (MISSION 1.2, 5.1).
-Near-duplicate takes across splits stay only in the split that judges; within a split a group of takes counts once.
+adding recordings moves no speaker, and the K folds are the same arcs, turned by one fold (MISSION 1.2, 5.1). The one
+exception: where an arc is empty, as happens with few speakers, its nearest are moved in; `Member.moved_from` says who.
+Near-duplicate takes across splits stay only in the split that judges; within a split the same take counts once.
 """
 
 import csv
@@ -22,6 +23,8 @@ from uyan.files import replacing
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+SAME_RECORDING_SHARE = 0.1
+"""Takes of a group whose durations differ by less are one recording; others merely share a part, such as a jingle."""
 _JUDGES_FIRST: tuple[Split, ...] = ("test", "validation", "train")
 
 
@@ -58,9 +61,11 @@ class Member:
     group: int
     """Near-duplicate group; its own number where there is no other take."""
     counted: bool
-    """False for every take of a group but the first: it neither trains nor is scored."""
+    """False for every later take of the same word or recording: it neither trains nor is scored."""
     excluded: str = ""
     """Why the recording takes no part at all; empty otherwise."""
+    moved_from: Split | Literal[""] = ""
+    """The split that the speaker's place on the circle would have given, where another one was empty."""
 
     @property
     def active(self) -> bool:
@@ -100,16 +105,19 @@ def assign(
 ) -> list[Member]:
     """Place every recording.
 
-    `groups` are indices of near-duplicate takes; exact copies are found here. Raises DataError when the keyword
-    does not occur, has too few speakers to be split, or there is no negative material.
+    `groups` are indices of near-duplicate takes; exact copies are found here. While every arc holds speakers, more
+    recordings move nobody; while one is empty, they may change who is moved into it (`Member.moved_from`). Raises
+    DataError when the keyword does not occur, has too few speakers to be split, or there is no negative material.
     """
     _require_material(recordings, keyword)
-    speakers = {r.speaker_id: split_of(r.speaker_id, config) for r in recordings}
+    hashed = {r.speaker_id: split_of(r.speaker_id, config) for r in recordings}
+    speakers = dict(hashed)
     _fill_empty_splits(recordings, keyword, speakers, config)
-    members = [
-        Member(r, probe.content_sha1, probe.duration_s, speakers[r.speaker_id], group=index, counted=True)
-        for index, (r, probe) in enumerate(zip(recordings, probes, strict=True))
-    ]
+    members = []
+    for index, (r, probe) in enumerate(zip(recordings, probes, strict=True)):
+        split, by_hash = speakers[r.speaker_id], hashed[r.speaker_id]
+        moved_from: Split | Literal[""] = by_hash if by_hash != split else ""
+        members.append(Member(r, probe.content_sha1, probe.duration_s, split, index, True, moved_from=moved_from))
     for group in _with_copies(groups, probes):
         _settle_group(members, group)
     leakage_guard(members)
@@ -196,14 +204,24 @@ def _settle_group(members: list[Member], group: Sequence[int]) -> None:
     home = next(s for s in _JUDGES_FIRST if any(members[i].split == s for i in group))
     staying = [i for i in group if members[i].split == home]
     first = next((i for i in staying if members[i].recording.kind == "keyword"), staying[0])
-    for i in group:
+    counted: list[Member] = []
+    for i in [first, *(i for i in group if i != first)]:
         member = members[i]
         if member.split != home:
             reason = f"near-duplicate of {members[first].recording.path} in {home}"
             members[i] = replace(member, group=first, excluded=reason)
         else:
-            repeated = i != first and member.recording.kind == "keyword"
+            repeated = any(_same_take(member, other) for other in counted)
             members[i] = replace(member, group=first, counted=not repeated)
+            counted += [] if repeated else [member]
+
+
+def _same_take(member: Member, other: Member) -> bool:
+    """Whether one of a near-duplicate group repeats another: a word always, other recordings only as a whole."""
+    if member.recording.kind == "keyword":
+        return True
+    close = abs(member.duration_s - other.duration_s) <= SAME_RECORDING_SHARE * other.duration_s
+    return member.content_sha1 == other.content_sha1 or close
 
 
 def leakage_guard(members: Sequence[Member]) -> None:
@@ -230,8 +248,20 @@ def save_splits(members: Sequence[Member], path: Path) -> None:
     """Write `splits.csv`: one row a recording, in order."""
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["path", "label", "speaker_id", "kind", "split", "group", "counted", "excluded", "content_sha1"])
+        columns = (
+            "path",
+            "label",
+            "speaker_id",
+            "kind",
+            "split",
+            "group",
+            "counted",
+            "excluded",
+            "content_sha1",
+            "moved",
+        )
+        table.writerow(columns)
         for m in members:
             r = m.recording
-            row = [r.path, r.label, r.speaker_id, r.kind, m.split, m.group, int(m.counted), m.excluded, m.content_sha1]
-            table.writerow(row)
+            place = m.split, m.group, int(m.counted), m.excluded, m.content_sha1, m.moved_from
+            table.writerow([r.path, r.label, r.speaker_id, r.kind, *place])

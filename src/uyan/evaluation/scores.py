@@ -31,16 +31,22 @@ class ScoreTrack:
     speaker_id: str
     """Of a positive; of the first recording in a joined negative stream."""
     material_s: float
+    heard: slice
+    """Hops at which a detection belongs to the recordings."""
     scores: Scores
     """One a hop, shape (hops,)."""
 
 
 def track(bundle: Bundle, stream: Stream) -> ScoreTrack:
     """Scores of a stream. Raises EvaluationError for a NaN score."""
-    scores = HopScorer(bundle).push(stream.samples)
+    scorer = HopScorer(bundle)
+    scores = scorer.push(stream.samples)
     if not np.isfinite(scores).all():
         raise EvaluationError(f"{stream.name}: the network gave a score that is not a number; train again")
-    return ScoreTrack(stream.name, stream.members[0].recording.speaker_id, stream.material_s, scores)
+    times_s = [scorer.time_s(hop) for hop in range(len(scores))]
+    first, last = np.searchsorted(times_s, stream.heard_s)
+    speaker_id = stream.members[0].recording.speaker_id
+    return ScoreTrack(stream.name, speaker_id, stream.material_s, slice(int(first), int(last)), scores)
 
 
 def score_streams(
@@ -57,8 +63,11 @@ def score_streams(
 
 
 def loudest(positives: Sequence[ScoreTrack], config: DetectorConfig) -> Scores:
-    """The highest threshold at which each positive is still detected, shape (positives,)."""
-    return np.array([max(0.0, ballot_scores(t.scores, config).max(initial=0.0)) for t in positives])
+    """The highest threshold at which each positive is still detected, shape (positives,).
+
+    Only votes cast while the recording is heard count: an alarm on the noise before it is no hit.
+    """
+    return np.array([max(0.0, ballot_scores(t.scores, config)[t.heard].max(initial=0.0)) for t in positives])
 
 
 def false_alarm_hops(negatives: Sequence[ScoreTrack], threshold: float, config: DetectorConfig) -> list[list[int]]:

@@ -36,6 +36,8 @@ class Stream:
     members: tuple[Member, ...]
     material_s: float
     """Of the recordings, without the quiet between."""
+    heard_s: tuple[float, float]
+    """From when to when a detection belongs to the recordings, in seconds of the stream."""
     samples: Samples
     """(samples,)."""
 
@@ -58,11 +60,15 @@ def positive_streams(
         samples = np.concatenate([quiet[0], recording, quiet[1]])
         if noise is not None and np.isfinite(snr_db):
             samples = samples + scaled_noise(noise, samples.size, active_power(recording), snr_db, rng)
-        yield Stream(member.recording.path, (member,), recording.size / SAMPLE_RATE, samples)
+        seconds = recording.size / SAMPLE_RATE
+        yield Stream(_name(member), (member,), seconds, (lead_s, lead_s + seconds + TAIL_S), samples)
 
 
-def negative_streams(members: Sequence[Member], seed: int = 42) -> Iterator[Stream]:
-    """Negatives and noise as long streams, in the order given."""
+def negative_streams(members: Sequence[Member], seed: int = 42, lead_s: float = LEAD_S) -> Iterator[Stream]:
+    """Negatives and noise as long streams, in the order given, each after `lead_s` of quiet.
+
+    The quiet before lets the detector hear the first second, the quiet after lets the last votes count.
+    """
     rng = np.random.default_rng([seed, len(members)])
     parts: list[Samples] = []
     joined: list[Member] = []
@@ -71,21 +77,29 @@ def negative_streams(members: Sequence[Member], seed: int = 42) -> Iterator[Stre
         samples = read(member.recording.file)
         seconds = samples.size / SAMPLE_RATE
         if seconds >= SHORT_S:
-            yield Stream(member.recording.path, (member,), seconds, samples)
+            yield _between_quiet([member], [samples], seconds, lead_s, rng)
             continue
         joined.append(member)
         parts += [samples, hiss(GAP_S, rng)]
         joined_s += seconds
         if joined_s >= JOINED_S:
-            yield _joined(joined, parts, joined_s)
+            yield _between_quiet(joined, parts, joined_s, lead_s, rng)
             parts, joined, joined_s = [], [], 0.0
     if joined:
-        yield _joined(joined, parts, joined_s)
+        yield _between_quiet(joined, parts, joined_s, lead_s, rng)
 
 
-def _joined(members: Sequence[Member], parts: Sequence[Samples], seconds: float) -> Stream:
-    name = f"{members[0].recording.path} and {len(members) - 1} more"
-    return Stream(name, tuple(members), seconds, np.concatenate(parts))
+def _between_quiet(
+    members: Sequence[Member], parts: Sequence[Samples], seconds: float, lead_s: float, rng: np.random.Generator
+) -> Stream:
+    name = _name(members[0]) + (f" and {len(members) - 1} more" if len(members) > 1 else "")
+    samples = np.concatenate([hiss(lead_s, rng), *parts, hiss(TAIL_S, rng)])
+    return Stream(name, tuple(members), seconds, (0.0, samples.size / SAMPLE_RATE), samples)
+
+
+def _name(member: Member) -> str:
+    """Folder of the data set and path within it."""
+    return f"{member.recording.root.name}/{member.recording.path}"
 
 
 def hiss(seconds: float, rng: np.random.Generator) -> Samples:

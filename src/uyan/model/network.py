@@ -139,15 +139,6 @@ class Network(nn.Module):
         return logits.squeeze(2)
 
 
-def positions(frames: int, window_frames: int) -> int:
-    """How many window positions the network gives for that many frames.
-
-    >>> positions(99, 100), positions(100, 100), positions(150, 100)
-    (0, 1, 26)
-    """
-    return 0 if frames < window_frames else (frames - window_frames) // STRIDE + 1
-
-
 def parameter_count(network: nn.Module) -> int:
     """Trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -49,7 +49,7 @@ def calibrate(run: Workspace, material: Material, network: Network) -> Calibrate
     path = run.out / "bundle.onnx"
     draft = make_bundle(model, info, path)
     check_parity(network, draft)
-    temperature = _temperature(draft, example_maker(run, material, "validation"))
+    temperature = _temperature(draft, example_maker(run, material, "validation"), run.recipe.batches.size)
     tempered = make_bundle(model, replace(info, temperature=temperature), path)
     keyword = run.recipe.keyword
     positives, negatives = material.positives("validation", keyword), material.negatives("validation", keyword)
@@ -61,7 +61,13 @@ def calibrate(run: Workspace, material: Material, network: Network) -> Calibrate
             len(positives),
             run.progress,
         ),
-        score_streams("validation negatives", tempered, negative_streams(negatives), len(negatives), run.progress),
+        score_streams(
+            "validation negatives",
+            tempered,
+            negative_streams(negatives, lead_s=run.lead_s),
+            len(negatives),
+            run.progress,
+        ),
         run.recipe.detector,
     )
     point = choose_operating_point(curve, run.recipe.calibration.target_fah)
@@ -72,9 +78,9 @@ def calibrate(run: Workspace, material: Material, network: Network) -> Calibrate
     return Calibrated(model, calibrated, point)
 
 
-def _temperature(bundle: Bundle, maker: ExampleMaker) -> float:
+def _temperature(bundle: Bundle, maker: ExampleMaker, batch_size: int) -> float:
     """Over the labelled window positions of one pass through the validation examples."""
-    sampler = BalancedBatchSampler([len(items) for items in maker.sources.values()], 96, (1, 1, 0))
+    sampler = BalancedBatchSampler([len(items) for items in maker.sources.values()], batch_size, (1, 1, 0))
     logits, labels = [], []
     for draws in sampler:
         examples = maker.make(draws)

@@ -49,7 +49,7 @@ def run_demo(out: Path, seed: int = 42, progress: Progress = silent, tell: Tell 
     outcome = run_until(run)
     if outcome is None:
         raise EvaluationError("the demo run stopped before its export")
-    samples, ends_s = demo_stream(seed + 1, OCCURRENCES)
+    samples, ends_s = demo_stream(seed, OCCURRENCES)
     stream = out / "stream.wav"
     write(stream, samples)
     fired_s = [found.time_s for found in listen_to_file(outcome.bundle, stream)]

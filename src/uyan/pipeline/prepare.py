@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,10 @@ from uyan.frontend import HOP_S, Cmvn
 from uyan.pipeline.workspace import Workspace
 
 FEW_POSITIVES = 100
+QUARANTINED_SHOWN = 20
 LONG_WORD_PERCENTILE = 95
+DUPLICATES_VERSION = 1
+"""Of the search whose groups are remembered; another search must not decide by them."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ def check_recordings(run: Workspace) -> CheckReport:
     quarantine = run.out / "quarantine.csv"
     write_quarantine(report, quarantine)
     report.enforce(run.recipe.data.max_bad_share, quarantine)
+    run.quarantined = [(entry.recording.path, entry.reason) for entry in report.quarantined]
     if report.quarantined:
         run.warn(f"{len(report.quarantined)} recording(s) cannot be used, see {quarantine.name}")
     unknown = unknown_speakers([recording for recording, _ in report.good])
@@ -77,6 +82,7 @@ def split_recordings(run: Workspace, report: CheckReport) -> list[Member]:
     groups = _duplicate_groups(run, report)
     members = assign(recordings, probes, groups, run.recipe.keyword, run.recipe.split)
     save_splits(members, run.out / "splits.csv")
+    _require_all_splits(members, run.recipe.keyword)
     repeats = sum(not m.counted for m in members)
     excluded = sum(bool(m.excluded) for m in members)
     if repeats or excluded:
@@ -87,14 +93,25 @@ def split_recordings(run: Workspace, report: CheckReport) -> list[Member]:
     return members
 
 
+def _require_all_splits(members: Sequence[Member], keyword: str) -> None:
+    """Raise DataError now if a split has nothing to learn from or be judged on, not after hours of training."""
+    for split in SPLITS:
+        heard = [m.recording for m in members if m.split == split and m.active and m.recording.kind != "rir"]
+        positives = sum(is_positive(recording, keyword) for recording in heard)
+        if not positives or positives == len(heard):
+            raise DataError(
+                f"the {split} split has {positives} recordings of {keyword!r} and {len(heard) - positives} others; "
+                "add speakers, or change split.seed"
+            )
+
+
 def _duplicate_groups(run: Workspace, report: CheckReport) -> list[list[int]]:
     """Near-duplicate takes among what is split (not room responses), remembered for the same set of recordings."""
     chosen = [i for i, (recording, _) in enumerate(report.good) if recording.kind != "rir"]
     contents = hashlib.sha256("".join(report.good[i][1].content_sha1 for i in chosen).encode()).hexdigest()
-    memory = run.cache_folder / "duplicates" / f"{contents[:32]}.json"
-    if memory.is_file():
-        found: list[list[int]] = json.loads(memory.read_text(encoding="utf-8"))
-    else:
+    memory = run.cache_folder / "duplicates" / f"v{DUPLICATES_VERSION}-{contents[:32]}.json"
+    found = _remembered(memory)
+    if found is None:
         prints = [report.good[i][1].fingerprint for i in chosen]
 
         def load(number: int) -> Samples:
@@ -104,6 +121,15 @@ def _duplicate_groups(run: Workspace, report: CheckReport) -> list[list[int]]:
         with replacing(memory) as partial:
             partial.write_text(json.dumps(found), encoding="utf-8")
     return [[chosen[number] for number in group] for group in found]
+
+
+def _remembered(memory: Path) -> list[list[int]] | None:
+    """Groups found before; None where there are none, or where the file is damaged."""
+    try:
+        groups: list[list[int]] = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return groups
 
 
 def make_features(run: Workspace, members: Sequence[Member]) -> Material:
@@ -182,5 +208,7 @@ def data_summary(run: Workspace, members: Sequence[Member]) -> dict[str, Any]:
         "splits": splits,
         "unknown_speakers": unknown_speakers([m.recording for m in members]),
         "repeated_takes": sum(not m.counted for m in members),
+        "quarantined": len(run.quarantined),
+        "quarantined_first": run.quarantined[:QUARANTINED_SHOWN],
         "licenses": licenses,
     }

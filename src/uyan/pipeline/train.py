@@ -36,16 +36,15 @@ def train_network(run: Workspace, material: Material) -> Network:
             f"window false-alarm rate {values['val_position_false_alarm_rate']:.5f}"
         )
 
-    return fit(
-        network, data, recipe.batches, recipe.training, recipe.digest(), run.out / "training", run.progress, on_epoch
-    )
+    digest = recipe.training_digest()
+    return fit(network, data, recipe.batches, recipe.training, digest, run.training, run.progress, on_epoch)
 
 
 def _pin_recordings(run: Workspace, material: Material) -> None:
     """Weights know nothing of speakers: with another split, one they have heard could stand in the test split."""
     learnt = [(m.split, m.recording.kind, m.recording.label, m.content_sha1) for m in material.members if m.active]
     digest = hashlib.sha256(repr([row for row in learnt if row[0] != "test"]).encode()).hexdigest()
-    pinned = run.out / "training" / "recordings.sha256"
+    pinned = run.training / "recordings.sha256"
     if pinned.is_file() and pinned.read_text(encoding="utf-8") != digest:
         raise DataError(
             f"{run.out} was trained on other recordings than the manifests list now; choose another --out, or delete "

@@ -36,12 +36,20 @@ class Workspace:
     tell: Tell = say_nothing
     warnings: list[str] = field(default_factory=list)
     """What the reader of any figure must know; part of every report."""
+    quarantined: list[tuple[str, str]] = field(default_factory=list)
+    """Path and reason of every recording that cannot be used."""
 
     def open(self) -> None:
-        """Create the folder and pin the configuration. Raises ConfigError if another run lives there."""
+        """Create the folder and pin the configuration.
+
+        Raises ConfigError if weights of another configuration lie there; the threshold and the test may change.
+        """
         pinned = self.out / CONFIG
-        if pinned.is_file() and load_recipe(pinned).digest() != self.recipe.digest():
-            raise ConfigError(f"{self.out} holds a run of another configuration; choose another --out or delete it")
+        trained = self.training.is_dir() and pinned.is_file()
+        if trained and load_recipe(pinned).training_digest() != self.recipe.training_digest():
+            raise ConfigError(
+                f"{self.out} holds a network trained with another configuration; choose another --out or delete it"
+            )
         try:
             with replacing(pinned) as partial:
                 partial.write_text(self.recipe.to_yaml(), encoding="utf-8")
@@ -53,6 +61,11 @@ class Workspace:
         if text not in self.warnings:
             self.warnings.append(text)
             self.tell(f"warning: {text}")
+
+    @property
+    def training(self) -> Path:
+        """Checkpoints, weights and logs."""
+        return self.out / "training"
 
     @property
     def manifests(self) -> list[Path]:

@@ -29,3 +29,5 @@ class TrainingConfig:
             raise ConfigError("training: learning_rate must be positive and weight_decay not negative")
         if not 0 <= self.label_smoothing < 1 or not 0 <= self.warmup_share < 1:
             raise ConfigError("training: label_smoothing and warmup_share must lie in [0, 1)")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"training.seed must lie in 0..{2**32 - 1}, not {self.seed}")

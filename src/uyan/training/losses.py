@@ -24,7 +24,10 @@ def position_cross_entropy(logits: Tensor, labels: Tensor, ignored: int, label_s
 
     Positions labelled `ignored` do not count.
     """
-    weights = balanced_class_weights(labels, logits.shape[1], ignored)
+    classes = logits.shape[1]
+    weights = balanced_class_weights(labels, classes, ignored)
+    # One row a position: over (batch, classes, positions) the loss has no deterministic form on CUDA.
+    rows = logits.transpose(1, 2).reshape(-1, classes)
     return functional.cross_entropy(
-        logits, labels, weight=weights, ignore_index=ignored, label_smoothing=label_smoothing
+        rows, labels.reshape(-1), weight=weights, ignore_index=ignored, label_smoothing=label_smoothing
     )

@@ -28,7 +28,7 @@ class WakeWordModule(pl.LightningModule):
         self.config = config
 
     def on_train_epoch_start(self) -> None:
-        """Seed dropout and tell the sampler which epoch it is."""
+        """Seed dropout for the epoch."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.current_epoch)
 
     def training_step(self, batch: TensorBatch, batch_index: int) -> Tensor:
