@@ -70,7 +70,7 @@ def run_recipe(path: Path, overrides: list[str], out: Path, stage: "Stage") -> N
 def show_outcome(outcome: "Outcome", out: Path) -> None:
     """Miss rates with their denominators, then where the files are."""
     from uyan.cli.console import print_table
-    from uyan.export.model_card import at_fah_text, false_alarm_text
+    from uyan.export.model_card import false_alarm_text
 
     metrics = outcome.metrics
     rows = [
@@ -79,13 +79,14 @@ def show_outcome(outcome: "Outcome", out: Path) -> None:
             f"{c['miss_rate']:.1%}",
             f"{c['speaker_interval']['low']:.1%} – {c['speaker_interval']['high']:.1%}",
             f"{c['misses']}/{c['positives']}",
-            c["speakers"],
-            at_fah_text(c["at_fah"]["0.5"]),
+            f"{c['at_fah']['0.5']['miss_rate']:.1%}, {c['at_fah']['0.5']['false_alarms']} alarms",
         )
         for name, c in metrics["conditions"].items()
     ]
-    columns = ("test split", "miss rate", "95 % (voices)", "misses", "voices", "at 0.5 FAH*")
-    print_table(f"“{metrics['keyword']}” on speakers never heard in training", columns, rows)
+    columns = ("test split", "miss rate", "95 % interval", "misses", "at 0.5 FAH*")
+    voices, hours = metrics["conditions"]["clean"]["speakers"], metrics["false_alarms"]["hours"]
+    title = f"“{metrics['keyword']}”: {voices} speakers and {hours:.2f} h of negatives never heard in training"
+    print_table(title, columns, rows)
     typer.echo("* with the threshold chosen on the test split itself; the first column is what ships")
     speakers = metrics["conditions"]["clean"]["per_speaker"]
     shown = {s: row for s, row in speakers.items() if row[0] or len(speakers) <= MANY_SPEAKERS}
