@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.augmentation_cost import augmentation_cost
 from bench.cache_memory import cache_memory
 from bench.dense_scoring import dense_scoring_speed
 from bench.duplicates_scale import duplicates_scale
@@ -20,6 +21,7 @@ from bench.extraction import extraction_speed
 from bench.front_end import front_end_speed
 from bench.loading_share import loading_share
 from bench.measure import QUIET_LOAD, Figure, conditions, in_fresh_process
+from bench.mining import mining_memory, mining_speed
 from bench.start_up import start_up
 
 CLIPS = 125_000
@@ -33,13 +35,16 @@ class Benchmark(NamedTuple):
     slow: bool = False
 
 
-def benchmarks(clips: int, budget_gb: float, data: Path | None) -> dict[str, Benchmark]:
+def benchmarks(clips: int, budget_gb: float, data: Path | None, out: Path | None = None) -> dict[str, Benchmark]:
     """All of them, by name, in the order of the table."""
     return {
         "front-end": Benchmark(front_end_speed, True),
         "extraction": Benchmark(partial(extraction_speed, data=data), True),
         "dense-scoring": Benchmark(dense_scoring_speed, True),
+        "mining": Benchmark(mining_speed, True),
+        "mining-memory": Benchmark(partial(mining_memory, out=out), True),
         "loading-share": Benchmark(loading_share, False),
+        "augmentation-cost": Benchmark(augmentation_cost, True),
         "cache-memory": Benchmark(partial(cache_memory, clips, budget_gb), False),
         "start-up": Benchmark(start_up, False),
         "duplicates": Benchmark(partial(duplicates_scale, clips), False, slow=True),
@@ -73,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if state["load_average"] > QUIET_LOAD:
         print(f"warning: load average {state['load_average']}: other work slows these figures", file=sys.stderr)
     figures: list[Figure] = []
-    for name, benchmark in benchmarks(options.clips, options.budget_gb, options.data).items():
+    chosen = benchmarks(options.clips, options.budget_gb, options.data, options.out)
+    for name, benchmark in chosen.items():
         if name in options.names or (not options.names and (options.slow or not benchmark.slow)):
             print(f"{name} ...", file=sys.stderr)
             figures += in_fresh_process(benchmark.one_core, benchmark.function)
@@ -92,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--budget-gb", type=float, default=1.0, help="memory budget of the cache, GiB")
     parser.add_argument("--slow", action="store_true", help="the search for near-duplicates too")
-    parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="folder of results.json")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="folder of results.json and of curves")
     return parser
 
 

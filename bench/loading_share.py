@@ -27,6 +27,7 @@ from uyan.training.config import TrainingConfig
 from uyan.training.losses import position_cross_entropy
 
 TARGET_SHARE_PERCENT = 10.0
+LEARNING_RATE = 1e-3
 WARM_EPOCHS = 4
 
 Step = Callable[[TensorBatch], None]
@@ -48,7 +49,7 @@ def loading_share(clips: int = 3_000, steps: int = 60, repeats: int = 7) -> list
 def training_step() -> Step:
     """Forward, backward and an update of the default network."""
     network, config = default_network().train(), TrainingConfig()
-    optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=config.weight_decay)
 
     def step(batch: TensorBatch) -> None:
         features, labels = batch

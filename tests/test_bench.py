@@ -11,12 +11,14 @@ import pytest
 import soundfile
 from bench import __main__ as command
 from bench import cache_memory
+from bench.augmentation_cost import augmentation_cost
 from bench.dense_scoring import dense_scoring_speed
 from bench.duplicates_scale import duplicates_scale
 from bench.extraction import extraction_speed
 from bench.front_end import front_end_speed
 from bench.loading_share import loading_share
 from bench.measure import Figure, in_fresh_process, medians_s, speech_like
+from bench.mining import mining_memory, mining_speed
 from bench.start_up import start_up
 
 from uyan.audio import SAMPLE_RATE
@@ -135,3 +137,23 @@ def test_the_command_prints_a_table_and_writes_results(
     results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     assert results["figures"][0]["verdict"] == "MISSED"
     assert {"cpu", "cores", "python", "numpy", "onnxruntime", "torch", "load_average"} <= set(results["conditions"])
+
+
+def test_augmentation_cost() -> None:
+    plain, full, left = values(augmentation_cost(clips=60, steps=1, repeats=1)).values()
+    assert left == pytest.approx(100 * plain / full)
+    assert 0 < left < 1000
+
+
+def test_mining() -> None:
+    found = values(mining_speed(seconds=3.0, repeats=1))
+    assert len(found) == 5
+    assert min(found.values()) > 1
+
+
+def test_memory_of_mining(tmp_path: Path) -> None:
+    (growth,) = mining_memory(points=2, point_minutes=1, out=tmp_path)
+    assert 0 <= growth.value < 100
+    rows = (tmp_path / "mining-memory.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[0] for row in rows] == ["hours_scanned", "0", "0.0166667", "0.0333333"]
+    assert (tmp_path / "mining-memory.png").stat().st_size > 1000

@@ -17,15 +17,20 @@ from uyan.data.augment import AugmentConfig
 from uyan.data.examples import BatchConfig
 from uyan.data.recording import normal_word
 from uyan.data.split import SplitConfig
+from uyan.data.variants import VariantConfig
 from uyan.decision import DetectorConfig
 from uyan.errors import ConfigError
 from uyan.frontend import FrontendConfig
 from uyan.model.network import NetworkConfig
-from uyan.training.config import TrainingConfig
+from uyan.training.config import MiningConfig, PretrainConfig, TrainingConfig
 
 # Besides YAMLError: a date that does not exist is a ValueError, endless nesting a RecursionError.
 _NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
+
+HARD_SHARE = 0.25, 0.35
+"""Of a batch, from the pool (MISSION 1.5)."""
+_KINDS = ("int", "float", "literal['auto']")
 
 NO_EFFECT = (
     ("data", "max_bad_share"),
@@ -49,6 +54,10 @@ class DataConfig(Section):
     """CSV or Parquet files, relative to the recipe."""
     max_bad_share: float = Field(default=0.05, ge=0, le=1)
     """Stop before training when more than this share of the recordings cannot be used."""
+    max_positives: int | None = Field(default=None, ge=1)
+    """Train on this many recordings of the keyword at most; validation and test stay whole (learning curves)."""
+    max_positive_speakers: int | None = Field(default=None, ge=1)
+    """Train on the keyword of this many speakers at most."""
 
 
 class CacheConfig(Section):
@@ -74,6 +83,8 @@ class EvaluationConfig(Section):
 
     snr_db: tuple[float, ...] = (10.0, 5.0)
     """Besides clean: positives with the test split's noise at these signal-to-noise ratios."""
+    telephone: bool = True
+    """Also judge positives through a telephone: 300–3400 Hz, 8 kHz, µ-law."""
 
 
 class Recipe(Section):
@@ -85,8 +96,11 @@ class Recipe(Section):
     frontend: FrontendConfig = FrontendConfig()
     network: NetworkConfig = NetworkConfig()
     batches: BatchConfig = BatchConfig()
+    variants: VariantConfig = VariantConfig()
     augment: AugmentConfig = AugmentConfig()
+    pretrain: PretrainConfig = PretrainConfig()
     training: TrainingConfig = TrainingConfig()
+    mining: MiningConfig = MiningConfig()
     detector: DetectorConfig = DetectorConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -109,6 +123,17 @@ class Recipe(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _share_of_hard_negatives(self) -> "Recipe":
+        share = self.batches.ratio[2] / sum(self.batches.ratio)
+        low, high = HARD_SHARE
+        if self.mining.rounds and not low <= share <= high:
+            raise ConfigError(
+                f"batches.ratio {self.batches.ratio} gives hard negatives {share:.0%} of a batch; with mining it must "
+                f"be {low:.0%} to {high:.0%} (1:1:1 or 1:2:1), or set mining.rounds to 0"
+            )
+        return self
+
     def to_yaml(self) -> str:
         """Every field, defaults included."""
         return yaml.safe_dump(json.loads(self.model_dump_json()), sort_keys=False, allow_unicode=True)
@@ -118,8 +143,8 @@ class Recipe(Section):
         return self._sha256({*type(self).model_fields} - {"cache"})
 
     def training_digest(self) -> str:
-        """The same over what can change the weights alone: another threshold or test needs no other training."""
-        return self._sha256({"keyword", "data", "split", "frontend", "network", "batches", "augment", "training"})
+        """The same over all but the test: events at the target FAH choose the epoch whose weights are kept."""
+        return self._sha256({*type(self).model_fields} - {"cache", "evaluation"})
 
     def _sha256(self, sections: set[str]) -> str:
         fields = json.loads(self.model_dump_json(include=sections))
@@ -149,14 +174,19 @@ def parse_recipe(raw: Mapping[str, Any], source: str) -> Recipe:
     try:
         return Recipe.model_validate(raw)
     except ValidationError as reason:
-        problems = "\n".join(f"  {_field(error['loc'])}: {error['msg']}" for error in reason.errors())
-        raise ConfigError(f"{source}: not a valid recipe\n{problems}") from None
+        problems: dict[str, list[str]] = {}
+        for error in reason.errors():
+            problems.setdefault(_field(error["loc"]), []).append(error["msg"])
+        listed = "\n".join(f"  {field}: {'; or: '.join(messages)}" for field, messages in problems.items())
+        raise ConfigError(f"{source}: not a valid recipe\n{listed}") from None
     except ConfigError as reason:
         raise ConfigError(f"{source}: {reason}") from None
 
 
 def _field(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) or "recipe"
+    """The field's dotted name; where it takes one of several kinds, pydantic adds which of them did not fit."""
+    parts = location[:-1] if location and location[-1] in _KINDS else location
+    return ".".join(str(part) for part in parts) or "recipe"
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:

@@ -39,7 +39,18 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_the_commands_there_are() -> None:
     names = {" ".join(path) for path in LEAVES}
     stages = {"split", "features", "train", "calibrate", "evaluate", "export"}
-    assert {"run", *stages, "listen", "demo", "data scan", "data check"} <= names
+    assert {
+        "run",
+        *stages,
+        "kfold",
+        "curve",
+        "ablate",
+        "pretrain",
+        "listen",
+        "demo",
+        "data scan",
+        "data check",
+    } <= names
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

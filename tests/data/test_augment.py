@@ -1,4 +1,4 @@
-"""Mixing features is mixing waveforms, gains are decibels, masks and padding touch what they should and no more."""
+"""Mixing features is mixing waveforms, gains and responses are decibels, masks and padding touch what they should."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,15 +14,21 @@ from uyan.audio import SAMPLE_RATE, Samples
 from uyan.data.augment import (
     AugmentConfig,
     apply_gain,
+    apply_response,
+    augment,
     crop_with_padding,
+    draw_response_db,
     draw_snr_db,
     mix_background,
+    quiet_frames,
     spec_augment,
 )
+from uyan.data.mel_warp import band_centres_hz, warp_matrices, warp_mels
 from uyan.errors import ConfigError
 from uyan.frontend import FrontendConfig, log_mel
 
 CONFIG = FrontendConfig()
+NOTHING = AugmentConfig(background_share=0.0, gain_db=0.0, time_masks=0, mel_masks=0, warp_percent=0.0, tilt_db=0.0)
 MASKS = AugmentConfig(time_masks=2, time_mask_frames=7, mel_masks=3, mel_mask_mels=5)
 
 
@@ -115,6 +121,70 @@ def test_a_gain_in_decibels_is_that_of_the_waveform(gain_db: float, rng: np.rand
     np.testing.assert_array_equal(changed[1], batch_of(loud)[0])
 
 
+def test_a_response_in_decibels_is_that_of_the_waveform(rng: np.random.Generator) -> None:
+    """A filter that rises steadily from -6 dB at the lowest band to 6 dB at the highest, made with an FFT."""
+    sound = 3 * noise(rng, 0.0)
+    centres_hz = band_centres_hz(CONFIG)
+    response_db = np.linspace(-6, 6, 64, dtype=np.float32)
+    spectrum = np.fft.rfft(sound)
+    hz = np.fft.rfftfreq(sound.size, 1 / SAMPLE_RATE)
+    filtered = np.fft.irfft(spectrum * 10 ** (np.interp(hz, centres_hz, response_db) / 20), sound.size)
+    coloured = apply_response(batch_of(sound, sound), np.stack([response_db, np.zeros(64, np.float32)]))
+    difference = coloured[0] - batch_of(filtered.astype(np.float32))[0]
+    assert np.abs(difference.mean(axis=1)).max() < 0.02  # of up to 1.38
+    np.testing.assert_array_equal(coloured[1], batch_of(sound)[0])
+
+
+def test_responses_are_smooth_bounded_and_reach_their_bound() -> None:
+    config = replace(NOTHING, tilt_db=6.0)
+    drawn = draw_response_db(config, 3000, 64, np.random.default_rng(0))
+    assert (drawn.shape, drawn.dtype) == ((3000, 64), np.float32)
+    assert np.abs(drawn).max() == pytest.approx(6.0, abs=0.7)
+    assert np.abs(drawn).max() <= 6.0
+    assert np.abs(np.diff(drawn, axis=1)).max() < 0.35  # dB from one mel to the next
+    assert abs(drawn.mean()) < 0.1
+    assert drawn.std(axis=0).min() > 0.9  # every mel is changed
+    slope = np.polyfit(np.arange(64), drawn.T, 1)[0]
+    assert np.corrcoef(slope, drawn[:, -1] - drawn[:, 0])[0, 1] > 0.9
+    assert (slope > 0).mean() == pytest.approx(0.5, abs=0.05)
+    assert not draw_response_db(NOTHING, 3, 64, np.random.default_rng(0)).any()
+
+
+@pytest.mark.parametrize("field", ["background_share", "gain_db", "time_masks", "mel_masks", "warp_percent", "tilt_db"])
+def test_each_augmentation_is_switched_by_its_field(field: str, rng: np.random.Generator) -> None:
+    batch, background = some_batch(rng, 20), some_batch(rng, 20)
+    matrices = warp_matrices(CONFIG, AugmentConfig().warp_percent)
+    kept = batch.copy()
+    same = augment(batch, None, NOTHING, matrices, np.random.default_rng(1))
+    np.testing.assert_array_equal(same, batch)
+    one = replace(NOTHING, **{field: getattr(AugmentConfig(), field)})
+    one, other, again = (augment(batch, background, one, matrices, np.random.default_rng(seed)) for seed in (1, 2, 1))
+    changed = np.abs(one - batch).max(axis=(1, 2)) > 1e-3
+    assert changed.mean() > 0.4
+    assert (one != other).any()
+    np.testing.assert_array_equal(one, again)
+    np.testing.assert_array_equal(batch, kept)
+
+
+def test_the_voice_is_changed_and_the_background_is_not(rng: np.random.Generator) -> None:
+    """A background 60 dB above the speech comes out as it went in but for its level."""
+    config = replace(NOTHING, warp_percent=15.0, tilt_db=6.0, background_share=1.0, snr_low_db=-60.0, snr_high_db=-60.0)
+    speech, background = rng.uniform(-1, 1, (2, 3, 64, 40)).astype(np.float32)
+    difference = augment(speech, background, config, warp_matrices(CONFIG, 15.0), rng) - background
+    assert difference.std(axis=(1, 2)).max() < 0.001
+    assert difference.min() > 10
+
+
+def test_warp_then_response_then_gain(rng: np.random.Generator) -> None:
+    """The same draws, done one after the other by hand."""
+    config, matrices = replace(NOTHING, warp_percent=9.0, tilt_db=4.0, gain_db=5.0), warp_matrices(CONFIG, 9.0)
+    batch, draws = some_batch(rng), np.random.default_rng(7)
+    by_hand = warp_mels(batch, draws.uniform(-9, 9, 3), matrices)
+    by_hand = apply_response(by_hand, draw_response_db(config, 3, 64, draws))
+    by_hand = apply_gain(by_hand, draws.uniform(-5, 5, 3).astype(np.float32))
+    np.testing.assert_array_equal(augment(batch, None, config, matrices, np.random.default_rng(7)), by_hand)
+
+
 def test_the_share_that_stays_clean_and_the_range_of_the_rest() -> None:
     config = AugmentConfig(background_share=0.7, snr_low_db=-3.0, snr_high_db=12.0)
     snr_db = draw_snr_db(config, 5000, np.random.default_rng(0))
@@ -186,6 +256,15 @@ def test_a_crop_is_the_recording_and_around_it_its_own_quiet(total: int, start: 
             assert tuple(column) in quiet_frames
 
 
+def test_quiet_frames_are_of_the_quietest_tenth_all_alike() -> None:
+    clip = np.tile(np.arange(40, 0, -1, dtype=np.float16), (4, 1))
+    drawn = quiet_frames(clip, 4000, np.random.default_rng(0))
+    assert drawn.shape == (4, 4000)
+    values, counts = np.unique(drawn[0], return_counts=True)
+    assert values.tolist() == [1, 2, 3, 4]
+    assert counts.tolist() == pytest.approx([1000] * 4, abs=120)
+
+
 def test_a_crop_inside_draws_nothing_and_padding_varies() -> None:
     clip = np.random.default_rng(0).normal(size=(64, 200)).astype(np.float16)
     rng = np.random.default_rng(1)
@@ -212,6 +291,9 @@ def test_augmented_features_are_finite(batch: NDArray[np.float32], seed: int) ->
         ({"time_masks": -1}, "cannot be negative"),
         ({"mel_mask_mels": -1}, "cannot be negative"),
         ({"gain_db": -1.0}, "cannot be negative"),
+        ({"warp_percent": -1.0}, r"warp_percent must lie in \[0, 50\), not -1.0"),
+        ({"warp_percent": 50.0}, "warp_percent"),
+        ({"tilt_db": -0.5}, "tilt_db cannot be negative, as -0.5 is"),
     ],
 )
 def test_the_configuration_is_validated(changes: dict[str, Any], problem: str) -> None:

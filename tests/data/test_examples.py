@@ -1,9 +1,10 @@
 """Labels follow the word, every positive can be heard, and a batch is a function of its draws."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -20,7 +21,6 @@ from uyan.data.examples import (
     VOTED_FRAMES,
     BatchConfig,
     ExampleMaker,
-    Items,
     Positive,
     Segment,
     crop_frames,
@@ -33,7 +33,15 @@ from uyan.errors import ConfigError
 from uyan.frontend import FrontendConfig
 
 WINDOW, MELS = 100, 64
-BATCHES = BatchConfig(extra_s=0.5, tail_s=0.4)
+BATCHES = BatchConfig(extra_s=0.5, tail_s=0.4, near_word_share=0.0, cut_up_share=0.0)
+UNCHANGED: dict[str, Any] = {
+    "background_share": 0.0,
+    "gain_db": 0.0,
+    "time_masks": 0,
+    "mel_masks": 0,
+    "warp_percent": 0.0,
+    "tilt_db": 0.0,
+}
 CROP = crop_frames(BATCHES, WINDOW)
 Make = Callable[..., ExampleMaker]
 
@@ -65,10 +73,11 @@ def make(cache: FeatureCache) -> Make:
         backgrounds: list[Segment] | None = None,
         augment: AugmentConfig | None = None,
         batches: BatchConfig = BATCHES,
+        **more: Any,
     ) -> ExampleMaker:
         positives = positives or [Positive(name(120), Span(30, 90))]
         negatives = negatives or [Segment(name(1000), start) for start in (0, 150, 300)]
-        return ExampleMaker(cache, positives, negatives, backgrounds or [], batches, augment, WINDOW)
+        return ExampleMaker(cache, positives, negatives, backgrounds or [], batches, augment, WINDOW, **more)
 
     return build
 
@@ -156,6 +165,16 @@ def test_positives_differ_in_their_place_and_in_what_follows(make: Make) -> None
     assert ends == set(range(WINDOW - 1 - 40, WINDOW))
 
 
+def test_the_shift_in_time_is_uniform(make: Make) -> None:
+    """Which window the word ends in, and how long ago it ended there: 26 positions and 41 shifts, all alike."""
+    word, draws = [Positive(name(1000), Span(430, 490))], [Draw("positive", 0, seed) for seed in range(4100)]
+    one_window = make(word, batches=replace(BATCHES, extra_s=0.0)).make(draws)
+    ended_ago = one_window.features[:, 0, -1].astype(int) - 489
+    assert np.bincount(ended_ago).tolist() == pytest.approx([100] * 41, abs=45)
+    no_tail = make(word, batches=replace(BATCHES, tail_s=0.0)).make(draws[:2600])
+    assert (no_tail.labels == KEYWORD).sum(axis=0).tolist() == pytest.approx([100] * 26, abs=45)
+
+
 def test_negatives_are_background_everywhere_and_near_their_segment(make: Make) -> None:
     maker = make()
     for seed in range(100):
@@ -194,14 +213,111 @@ def test_segments_reach_every_frame(frames: int, tmp_path: Path) -> None:
     assert all(frame < 3 or frame >= frames - 3 for frame in missing)
 
 
-def test_positives_and_segments_come_back_from_their_arrays() -> None:
-    positives = [Positive(name(1), Span(0, 5)), Positive(name(2), Span(7, 9))]
-    cut = [Segment(name(3), 0), Segment(name(4), 10**7)]
-    for given_items in (positives, cut, []):
-        kept = Items(given_items)
-        assert len(kept) == len(given_items)
-        assert list(kept) == given_items
-    assert Items(positives)[1].word == Span(7, 9)
+class Taken(NamedTuple):
+    key: str
+    stretch: float
+
+
+class Table:
+    """Every variant of a recording of 120 frames is the one of 400, stretched; that of 1000 has itself as variants."""
+
+    def __init__(self, stretch: float) -> None:
+        self.stretch = stretch
+        self.asked: list[int] = []
+
+    def take(self, sha1: str, number: int) -> Taken:
+        self.asked.append(number)
+        if number == 0:
+            return Taken(sha1, 1.0)
+        return Taken(name(400) if sha1 == name(120) else sha1, self.stretch)
+
+
+def test_a_positive_is_drawn_from_its_variants_with_its_word_stretched(make: Make) -> None:
+    """Of a word in frames 30-89, stretched by 1.5, it is 45-134 of the variant: the label's place shows it."""
+    table = Table(1.5)
+    one_window = replace(BATCHES, extra_s=0.0, tail_s=0.0)
+    plain = AugmentConfig(**UNCHANGED)
+    maker = make([Positive(name(120), Span(30, 90), 3)], augment=plain, batches=one_window, variants=table)
+    for seed in range(400):
+        features, labels = maker.make([Draw("positive", 0, seed)])
+        assert labels.tolist() == [[KEYWORD]]
+        last = int(features[0, 0, -1])
+        assert last == (89 if table.asked[-1] == 0 else 134)
+    # Half of the draws are the recording itself, however many variants it has.
+    assert np.bincount(table.asked).tolist() == pytest.approx([200, 67, 67, 67], abs=30)
+
+
+def test_a_negative_is_drawn_from_its_variants_at_the_stretched_place(make: Make) -> None:
+    table = Table(2.0)
+    maker = make(negatives=[Segment(name(1000), 200, 1)], augment=AugmentConfig(**UNCHANGED), variants=table)
+    for seed in range(100):
+        first = int(maker.make([Draw("negative", 0, seed)]).features[0, 0, 0])
+        assert abs(first - 200 * (1 + table.asked[-1])) <= CROP // 2
+    assert set(table.asked) == {0, 1}
+    without = make(negatives=[Segment(name(1000), 200, 1)], augment=AugmentConfig(**UNCHANGED))
+    assert abs(int(without.make([Draw("negative", 0, 0)]).features[0, 0, 0]) - 200) <= CROP // 2
+
+
+def test_a_share_of_the_negatives_are_cut_ups(make: Make) -> None:
+    """Frames count up by one within a recording: where they jump, two stretches were joined."""
+    off = AugmentConfig(**UNCHANGED)
+    batches = replace(BATCHES, cut_up_share=0.4)
+    some = make(negatives=[Segment(name(1000), 400), Segment(name(120), 0)], augment=off, batches=batches)
+    draws = [Draw("negative", 0, seed) for seed in range(800)]
+    features, labels = some.make(draws)
+    steps = np.diff(features[:, 0], axis=1)
+    jumps = (np.abs(steps) > 1).sum(axis=1)
+    assert (jumps > 0).mean() == pytest.approx(0.4, abs=0.06)
+    assert (labels == BACKGROUND).all()
+    plain = make(negatives=[Segment(name(1000), 400)], augment=None, batches=batches).make(draws[:50])
+    assert (np.abs(np.diff(plain.features[:, 0], axis=1)) <= 1).all()
+
+
+def test_a_share_of_the_negatives_are_near_words(make: Make) -> None:
+    """Negatives are frames above 200 of a long recording; a near-word is of the positive, frames below 120."""
+    off = AugmentConfig(**UNCHANGED)
+    some = make(negatives=[Segment(name(1000), 400)], augment=off, batches=replace(BATCHES, near_word_share=0.25))
+    features, labels = some.make([Draw("negative", 0, seed) for seed in range(800)])
+    near = features[:, 0].min(axis=1) < 120
+    assert near.mean() == pytest.approx(0.25, abs=0.04)
+    assert (labels == BACKGROUND).all()
+    for crop in features[near]:
+        said = crop[0][(crop[0] >= 30) & (crop[0] < 90)].astype(int).tolist()
+        assert said and said != list(range(30, 90))
+    positives = some.make([Draw("positive", 0, seed) for seed in range(50)])
+    assert all(KEYWORD in row for row in positives.labels)
+
+
+def test_near_words_need_a_positive(make: Make, cache: FeatureCache) -> None:
+    many = replace(BATCHES, near_word_share=0.5)
+    maker = ExampleMaker(cache, [], [Segment(name(1000), 400)], [], many, AugmentConfig(**UNCHANGED), WINDOW)
+    assert maker.make([Draw("negative", 0, seed) for seed in range(20)]).features.min() > 200
+
+
+@pytest.mark.parametrize(
+    ("frames", "window", "firsts"),
+    [
+        (1000, 300, range(250, 301)),  # anywhere in the crop of 150 frames
+        (1000, 900, range(850, 851)),  # the recording's last window: no padding
+        (1000, 880, range(830, 851)),
+        (1000, 20, range(0, 21)),
+        (120, 10, range(-30, 1)),  # a recording shorter than the crop is all in it
+        (120, -40, range(-90, -39)),  # a window that reaches past the recording, as a padded scan finds
+    ],
+)
+def test_a_hard_negatives_window_lies_anywhere_in_its_crop(make: Make, frames: int, window: int, firsts: range) -> None:
+    maker = make(hard=[Segment(name(frames), window)])
+    found: list[int] = []
+    for seed in range(60 * len(firsts)):
+        features, labels = maker.make([Draw("hard", 0, seed)])
+        assert (labels == BACKGROUND).all()
+        row = features[0, 0].astype(int)
+        marker = 25  # a frame that is no padding, which is of the quietest tenth, and lies in every crop here
+        at, value = (0, row[0]) if frames == 1000 else (int(np.flatnonzero(row == marker)[0]), marker)
+        found.append(value - at)
+    counts = np.bincount(np.array(found) - firsts.start, minlength=len(firsts))
+    assert counts.size == len(firsts)  # nowhere else
+    assert counts.tolist() == pytest.approx([60] * len(firsts), abs=32)
 
 
 DRAWS = [Draw("positive", 0, 11), Draw("negative", 2, 12), Draw("negative", 0, 13), Draw("positive", 0, 14)]
@@ -230,15 +346,16 @@ def test_a_batch_is_a_function_of_its_draws(make: Make, cache: FeatureCache) -> 
 def test_validation_is_left_as_it_is(make: Make) -> None:
     plain = make(backgrounds=[Segment(name(9), 0)]).make(DRAWS)
     assert (plain.features == np.round(plain.features)).all()  # the frame numbers themselves
-    off = AugmentConfig(background_share=0.0, gain_db=0.0, time_masks=0, mel_masks=0)
+    off = AugmentConfig(**UNCHANGED)
     np.testing.assert_array_equal(make(augment=off).make(DRAWS).features, plain.features)
+    many = replace(BATCHES, near_word_share=0.5)
+    np.testing.assert_array_equal(make(batches=many, variants=Table(0.8)).make(DRAWS).features, plain.features)
 
 
 def test_augmentation_moves_features_and_not_labels(make: Make) -> None:
-    off: dict[str, Any] = {"background_share": 0.0, "gain_db": 0.0, "time_masks": 0, "mel_masks": 0}
     plain = make().make(DRAWS)
-    for change in ({"gain_db": 6.0}, {"time_masks": 3}, {"mel_masks": 3}):
-        augmented = make(augment=AugmentConfig(**(off | change))).make(DRAWS)
+    for change in ({"gain_db": 6.0}, {"time_masks": 3}, {"mel_masks": 3}, {"tilt_db": 6.0}):
+        augmented = make(augment=AugmentConfig(**(UNCHANGED | change))).make(DRAWS)
         assert (augmented.features != plain.features).any()
         np.testing.assert_array_equal(augmented.labels, plain.labels)
 
@@ -246,7 +363,7 @@ def test_augmentation_moves_features_and_not_labels(make: Make) -> None:
 def test_background_is_added_to_some_of_the_examples(cache: FeatureCache) -> None:
     """A silent negative under noise becomes the noise, at the ratio of 0 dB."""
     cache.put(name(5), np.full((MELS, 400), -8.0, np.float32))
-    mixing = AugmentConfig(0.5, snr_low_db=0.0, snr_high_db=0.0, gain_db=0.0, time_masks=0, mel_masks=0)
+    mixing = AugmentConfig(**(UNCHANGED | {"background_share": 0.5}), snr_low_db=0.0, snr_high_db=0.0)
     silent = [Segment(name(5), 0)]
     maker = ExampleMaker(cache, [], silent, [Segment(name(9), 0)], BATCHES, mixing, WINDOW)
     features = maker.make([Draw("negative", 0, seed) for seed in range(200)]).features
@@ -262,6 +379,8 @@ def test_background_is_added_to_some_of_the_examples(cache: FeatureCache) -> Non
         ({"size": 1}, "size must be at least 2"),
         ({"extra_s": -0.1}, "not negative"),
         ({"tail_s": -0.1}, "not negative"),
+        ({"near_word_share": 0.6}, r"near_word_share must lie in \[0, 0.5\], not 0.6"),
+        ({"near_word_share": -0.1}, "near_word_share"),
         ({"workers": -1}, "cannot be negative"),
         ({"validation_workers": -1}, "cannot be negative"),
         ({"prefetch": 0}, "prefetch must be at least 1"),

@@ -15,14 +15,18 @@ from uyan.decision import Decision, DetectorConfig
 from uyan.detector import Detector
 from uyan.errors import EvaluationError
 from uyan.evaluation import scores as scores_module
+from uyan.evaluation.metrics import area_over_fah, miss_rate_at_fah
 from uyan.evaluation.scores import (
     STRETCH_S,
+    Part,
     ScoreTrack,
     event_curve,
+    event_curves,
     false_alarm_hops,
     loudest,
     score_streams,
     stretch_scores,
+    strict_curve,
     track,
 )
 from uyan.evaluation.streams import Stream
@@ -81,6 +85,53 @@ def test_no_threshold_between_two_of_the_curve_does_anything_else(
     above = int(np.searchsorted(curve.thresholds, threshold))
     detected = sum(bool(fires(t.scores, threshold, PLAIN)) for t in positives)
     assert detected in {int(curve.detected[above]), int(curve.detected[max(0, above - 1)])}
+
+
+@settings(max_examples=30)
+@given(st.lists(st.lists(POSITIVE, min_size=1, max_size=3), max_size=3), st.lists(TRACK, max_size=3), CONFIG)
+def test_conditions_together_have_the_curves_of_each_alone(
+    conditions: list[list[ScoreTrack]], negatives: list[ScoreTrack], config: DetectorConfig
+) -> None:
+    together = event_curves(conditions, negatives, config)
+    for found, positives in zip(together, conditions, strict=True):
+        alone = event_curve(positives, negatives, config)
+        np.testing.assert_array_equal(found.thresholds, alone.thresholds)
+        np.testing.assert_array_equal(found.detected, alone.detected)
+        np.testing.assert_array_equal(found.false_alarms, alone.false_alarms)
+
+
+@settings(max_examples=80)
+@given(
+    st.lists(POSITIVE, min_size=1, max_size=4),
+    st.lists(TRACK, min_size=1, max_size=4),
+    CONFIG,
+    st.sampled_from([0.5, 30.0, 60.0, 200.0, 1000.0]),
+    st.floats(0, 1),
+)
+def test_the_strict_end_of_the_curve_gives_the_same_figures(
+    positives: list[ScoreTrack], negatives: list[ScoreTrack], config: DetectorConfig, max_fah: float, share: float
+) -> None:
+    whole = event_curve(positives, negatives, config)
+    strict = strict_curve(positives, negatives, config, max_fah)
+    for target_fah in (0.0, share * max_fah, max_fah):
+        assert miss_rate_at_fah(strict, target_fah) == miss_rate_at_fah(whole, target_fah)
+        if target_fah:
+            assert area_over_fah(strict, target_fah) == pytest.approx(area_over_fah(whole, target_fah), abs=1e-12)
+
+
+def test_the_strict_end_stops_at_the_first_threshold_with_more() -> None:
+    """One alarm at 0.6, then a second at 0.4, in 0.02 h: 50 and 100 an hour."""
+    rest = [0.0] * 20
+    negatives = [make_track([0.6] * 5 + rest + [0.4] * 5), make_track(rest)]
+    curve = strict_curve([make_track([0.8] * 5)], negatives, PLAIN, max_fah=50.0)
+    assert (curve.thresholds[0], curve.thresholds[-1]) == (0.4, 1.0)
+    assert curve.false_alarms[:2].tolist() == [2, 1]
+    assert curve.hours == pytest.approx(0.02)
+
+
+def test_no_negatives_have_no_strict_end() -> None:
+    with pytest.raises(EvaluationError, match=r"FAH of 0(\.0)? hours"):
+        strict_curve([make_track([0.8] * 5)], [], PLAIN)
 
 
 def test_a_lockout_does_not_leak_into_the_next_track() -> None:
@@ -163,8 +214,10 @@ class StubScorer:
 
 
 def stub_stream(samples: list[float], name: str = "a.wav", speaker_id: str = "ada") -> Stream:
-    member = SimpleNamespace(recording=SimpleNamespace(speaker_id=speaker_id))
-    return Stream(name, (member,), 1.5, (0.0, 99.0), np.array(samples, np.float32))  # type: ignore[arg-type]
+    recording = SimpleNamespace(speaker_id=speaker_id, id=f"id of {name}")
+    member = SimpleNamespace(recording=recording, content_sha1=f"sha1 of {name}", moved_from="", duration_s=1.5)
+    whole = 0.0, 99.0
+    return Stream(name, (member,), 1.5, whole, np.array(samples, np.float32), (whole,))  # type: ignore[arg-type]
 
 
 def test_a_track_keeps_what_a_report_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +225,18 @@ def test_a_track_keeps_what_a_report_needs(monkeypatch: pytest.MonkeyPatch) -> N
     found = track(None, stub_stream([0.25, 0.5]))  # type: ignore[arg-type]
     assert (found.stream, found.speaker_id, found.material_s) == ("a.wav", "ada", 1.5)
     assert found.scores.tolist() == [0.25, 0.5]
+
+
+def test_a_track_knows_where_its_recordings_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hop 0 is complete at 1.0 s, and one follows every 0.1 s."""
+    monkeypatch.setattr(scores_module, "HopScorer", StubScorer)
+    one, other = stub_stream([0.0] * 30, "a.wav"), stub_stream([], "b.wav")
+    spans_s = (0.0, 2.05), (2.05, 99.0)
+    found = track(None, replace(one, members=one.members + other.members, spans_s=spans_s))  # type: ignore[arg-type]
+    assert found.parts == (
+        Part("id of a.wav", "sha1 of a.wav", False, 0, 11, 1.5),
+        Part("id of b.wav", "sha1 of b.wav", False, 11, 30, 1.5),
+    )
 
 
 def test_scoring_streams_makes_one_at_a_time_and_tells_how_many_recordings_are_done(
@@ -184,7 +249,7 @@ def test_scoring_streams_makes_one_at_a_time_and_tells_how_many_recordings_are_d
         for name, members in (("a.wav", 1), ("b.wav and 2 more", 3)):
             told.append(f"made {name}")
             one = stub_stream([0.5], name)
-            yield Stream(name, one.members * members, 1.5, one.heard_s, one.samples)
+            yield Stream(name, one.members * members, 1.5, one.heard_s, one.samples, one.spans_s * members)
 
     found = score_streams("test", None, streams(), 4, lambda *step: told.append(step))  # type: ignore[arg-type]
     assert [t.stream for t in found] == ["a.wav", "b.wav and 2 more"]
@@ -201,7 +266,8 @@ def test_a_score_that_is_not_a_number_is_an_error(monkeypatch: pytest.MonkeyPatc
 def test_alarms_of_a_track_are_the_detections_of_a_listener(
     bundle: Bundle, changing_sound: Callable[..., NDArray[np.float32]]
 ) -> None:
-    stream = Stream("s", stub_stream([]).members, 20.0, (0.0, 20.0), changing_sound(20.0, seed=3))
+    whole = 0.0, 20.0
+    stream = Stream("s", stub_stream([]).members, 20.0, whole, changing_sound(20.0, seed=3), (whole,))
     found = track(bundle, stream)
     counts = []
     for threshold in (0.3, 0.5, 0.8):

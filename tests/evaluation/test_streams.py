@@ -73,6 +73,7 @@ def test_a_positive_lies_between_two_stretches_of_hiss(member: MakeMember) -> No
     assert stream.samples.dtype == np.float32
     assert (stream.name, stream.members, stream.material_s) == (f"{word.recording.root.name}/a.wav", (word,), 0.8)
     assert stream.heard_s == pytest.approx((LEAD_S, LEAD_S + 0.8 + TAIL_S))
+    assert stream.spans_s == (stream.heard_s,)
     assert seconds(stream) == pytest.approx(LEAD_S + 0.8 + TAIL_S)
     lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
     np.testing.assert_array_equal(stream.samples[lead:-tail], read(word.recording.file))
@@ -87,6 +88,10 @@ def test_short_negatives_are_joined_and_the_gaps_do_not_count(member: MakeMember
     assert stream.members == tuple(clips)
     assert stream.material_s == pytest.approx(3.75)
     assert seconds(stream) == pytest.approx(LEAD_S + 3.75 + 3 * GAP_S + TAIL_S)
+    starts_s = [0.0, LEAD_S + 1.0 + GAP_S, LEAD_S + 1.0 + GAP_S + 1.25 + GAP_S, seconds(stream)]
+    assert [edge for span in stream.spans_s for edge in span] == pytest.approx(
+        [starts_s[0], *np.repeat(starts_s[1:-1], 2), starts_s[-1]]
+    )
     start = round(LEAD_S * SAMPLE_RATE)
     for clip in clips:
         samples = read(clip.recording.file)
@@ -100,6 +105,7 @@ def test_long_negatives_stand_between_two_stretches_of_hiss(member: MakeMember) 
     lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
     np.testing.assert_array_equal(long.samples[lead:-tail], read(members[1].recording.file))
     assert (long.members, long.material_s) == ((members[1],), SHORT_S)
+    assert long.spans_s == (long.heard_s,) == ((0.0, seconds(long)),)
     assert long.name.endswith("/long.wav")
     assert joined.name.endswith("/s1.wav and 1 more")
     assert joined.members == (members[0], members[2])
@@ -205,3 +211,26 @@ def test_a_stretch_is_taken_from_all_over_the_noise() -> None:
 def test_silent_noise_is_an_error(rng: np.random.Generator) -> None:
     with pytest.raises(EvaluationError, match="the noise to mix in is silent"):
         scaled_noise(np.zeros(8000, np.float32), 4000, 0.1, 10.0, rng)
+
+
+def test_the_telephone_takes_the_whole_stream(member: MakeMember) -> None:
+    """Nothing above 3.4 kHz, of the quiet either; in band, where it was and as loud; the same every time."""
+    word = replace(member("a.wav", 0.8), duration_s=0.8)
+    times_s = np.arange(round(0.8 * SAMPLE_RATE)) / SAMPLE_RATE
+    low, high = np.sin(2 * np.pi * 1000 * times_s), np.sin(2 * np.pi * 5000 * times_s)
+    write(word.recording.file, (0.3 * low + 0.3 * high).astype(np.float32))
+    (clean,), (called,) = positive_streams([word]), positive_streams([word], by_telephone=True)
+    assert (called.heard_s, called.material_s, called.name) == (clean.heard_s, clean.material_s, clean.name)
+    assert called.samples.dtype == np.float32 and called.samples.shape == clean.samples.shape
+
+    def band_db(samples: Samples, low_hz: float, high_hz: float) -> float:
+        power = np.square(np.abs(np.fft.rfft(samples * np.hanning(samples.size))))
+        hz = np.fft.rfftfreq(samples.size, 1 / SAMPLE_RATE)
+        return float(10 * np.log10(power[(hz >= low_hz) & (hz < high_hz)].sum()))
+
+    lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
+    spoken = [stream.samples[lead:-tail] for stream in (clean, called)]
+    assert band_db(spoken[1], 900, 1100) == pytest.approx(band_db(spoken[0], 900, 1100), abs=0.5)
+    assert band_db(spoken[1], 4200, 8000) < band_db(spoken[0], 4200, 8000) - 40
+    assert band_db(called.samples[: lead // 2], 4200, 8000) < band_db(clean.samples[: lead // 2], 4200, 8000) - 20
+    np.testing.assert_array_equal(next(positive_streams([word], by_telephone=True)).samples, called.samples)

@@ -53,6 +53,13 @@ def make_metrics(**changes: Any) -> dict[str, Any]:
             "fpr_at_tpr_95": 0.0512,
             "partial_auc_10": 0.8765,
         },
+        "training": {
+            "best_epoch": 5,
+            "epochs": 6,
+            "loss_changed": None,
+            "learning_rate": {"suggestion": 5e-4, "verdict": "0.001 is sane", "note": ""},
+            "hard_negatives": None,
+        },
         "data": {
             "splits": {
                 "train": {"positives": 200, "positive_speakers": 20, "negative_hours": 17.456, "negative_speakers": 99},
@@ -167,3 +174,16 @@ def test_no_licence_is_said() -> None:
 def test_false_alarms_in_words(events: int, hours: float, low: float, high: float, text: str) -> None:
     alarms = {"events": events, "hours": hours, "fah": events / hours, "fah_interval": {"low": low, "high": high}}
     assert false_alarm_text(alarms) == text
+
+
+def test_how_it_was_trained() -> None:
+    plain = model_card(INFO, make_metrics())
+    assert "Averaged weights of epoch 5 of 6" in plain and "0.001 is sane" in plain
+    assert "Hard negatives" not in plain and "focal" not in plain
+    rounds = [{"windows_found": found, "hours_scanned": 8.96, "hours_of_variants": 4.0} for found in (15005, 1234)]
+    mined = {"windows": 4000, "file_count": 321, "rounds": rounds}
+    training = {**make_metrics()["training"], "hard_negatives": mined, "loss_changed": "after epoch 3 of 6, why"}
+    card = model_card(INFO, make_metrics(training=training))
+    assert "4,000 windows of 321 files, 2 rounds over 9.0 h and 4.0 h of variants" in card
+    assert "15,005, 1,234." in card
+    assert "focal loss: after epoch 3 of 6, why." in card

@@ -139,7 +139,12 @@ def test_the_summary_counts_each_split(prepared: Prepared) -> None:
 
 def test_few_positives_are_warned_about_with_their_number(prepared: Prepared) -> None:
     run, material = prepared
-    assert f"only {len(material.words)} recordings of the keyword to train and validate on" in run.warnings[0]
+    learnt = material.positives("train", "uyan")
+    speakers = len({m.recording.speaker_id for m in learnt})
+    assert run.warnings[0].startswith(
+        f"only {len(learnt)} recordings of the keyword by {speakers} speakers to train on: expect many misses"
+    )
+    assert "uyan curve" in run.warnings[0]
     assert len(run.warnings) == 1
 
 
@@ -188,9 +193,7 @@ def test_a_take_given_twice_counts_once(mine: Path) -> None:
     run.tell = told.append
     members = split_recordings(run, check_recordings(run))
     assert [m.recording.path for m in members if not m.counted] == ["uyan/again.wav"]
-    assert told == [
-        "near-duplicates: 1 repeated take(s) count once, 0 left out because another split has the same take"
-    ]
+    assert "near-duplicates: 1 repeated take(s) count once, 0 left out because another split has the same take" in told
 
 
 def damage(folder: Path, count: int) -> None:

@@ -28,10 +28,19 @@ EPOCHS = 6
 """Enough to hear some words and to fire at others."""
 WriteCorpus = Callable[..., Path]
 PROMISED = (
-    "bundle.onnx", "config.yaml", "det.csv", "det.png", "metrics.json", "model_card.md", "operating_point.png",
-    "quarantine.csv", "splits.csv", "stats.json",
+    "bundle.onnx", "config.yaml", "det.csv", "det.png", "hard_negatives.png", "metrics.json", "model_card.md",
+    "operating_point.png", "quarantine.csv", "splits.csv", "stats.json", "tracks.npz",
 )  # fmt: skip
-DETERMINED = ("bundle.onnx", "config.yaml", "det.csv", "metrics.json", "model_card.md", "splits.csv", "stats.json")
+DETERMINED = (
+    "bundle.onnx",
+    "config.yaml",
+    "det.csv",
+    "metrics.json",
+    "model_card.md",
+    "splits.csv",
+    "stats.json",
+    "tracks.npz",
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,8 @@ def workspace(folder: Path, out: str = "run", **changes: Any) -> Workspace:
         "network": {"size": "small"},
         "batches": {"size": 24, "workers": 0, "validation_workers": 0},
         "training": {"epochs": EPOCHS, "learning_rate": 3e-3},
+        "variants": {"positive": 1, "negative": 1},
+        "mining": {"rounds": 2},
         "calibration": {"target_fah": 1000.0},
         "cache": {"workers": 1, "max_ram_gb": 0.1},
         **changes,
@@ -78,6 +89,11 @@ def run(where: Workspace) -> Run:
     outcome = run_until(where)
     assert outcome is not None
     return Run(where, outcome, told)
+
+
+def epochs_told(told: list[str]) -> int:
+    """Rows of the table of epochs."""
+    return sum(re.match(rf" *\d+/{EPOCHS} ", line) is not None for line in told)
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -126,7 +142,7 @@ def test_every_rate_has_its_denominator_and_interval(done: Run) -> None:
     assert alarms["fah"] == pytest.approx(alarms["events"] / alarms["hours"])
     assert alarms["fah_interval"]["low"] <= alarms["fah"] <= alarms["fah_interval"]["high"]
     assert sum(alarms["by_stream"].values()) == alarms["events"]
-    assert list(metrics["conditions"]) == ["clean", "10 dB SNR", "5 dB SNR"]
+    assert list(metrics["conditions"]) == ["clean", "10 dB SNR", "5 dB SNR", "telephone"]
     for condition in metrics["conditions"].values():
         assert condition["positives"] == test["positives"] > 0
         assert condition["speakers"] == test["positive_speakers"] > 0
@@ -161,7 +177,8 @@ def test_the_files_that_people_read(done: Run) -> None:
     assert f"Threshold {done.outcome.bundle.info.threshold:.4f}" in card
     with (done.out / "quarantine.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [["path", "label", "speaker_id", "reason"]]
-    assert sum(line.startswith("epoch ") for line in done.told) == EPOCHS
+    assert epochs_told(done.told) == EPOCHS
+    assert sum(line.startswith("mining round ") for line in done.told) == 2
 
 
 def test_a_listener_with_the_shipped_bundle_fires_as_it_was_counted(done: Run) -> None:
@@ -187,7 +204,7 @@ def test_again_does_nothing_twice_and_changes_nothing(done: Run) -> None:
     written = {p: p.stat().st_mtime_ns for p in (done.out / "training").rglob("*") if p.suffix == ".safetensors"}
     again = run(workspace(done.workspace.base))
     assert contents(done.out) == before
-    assert not any(line.startswith("epoch ") for line in again.told)
+    assert not epochs_told(again.told)
     assert {p: p.stat().st_mtime_ns for p in written} == written
 
 
@@ -208,7 +225,7 @@ def test_interrupted_and_run_again_gives_the_same_bytes(done: Run) -> None:
         run_until(where)
     assert not (where.out / "bundle.onnx").exists()
     again = run(workspace(done.workspace.base, "interrupted"))
-    assert 0 < sum(line.startswith("epoch ") for line in again.told) < EPOCHS / 2
+    assert 0 < epochs_told(again.told) < EPOCHS / 2
     assert contents(again.out) == contents(done.out)
 
 
@@ -225,7 +242,7 @@ AFTER: dict[Stage, set[str]] = {
     "features": {"stats.json"},
     "train": {"training"},
     "calibrate": {"operating_point.png"},
-    "evaluate": {"metrics.json", "det.csv", "det.png"},
+    "evaluate": {"metrics.json", "det.csv", "det.png", "hard_negatives.png", "tracks.npz"},
     "export": {"bundle.onnx", "model_card.md"},
 }
 
@@ -251,7 +268,7 @@ def test_a_flawed_corpus_is_used_and_its_flaws_are_told(tmp_path: Path, write_co
     assert "selam/voice0-0.wav" in (flawed.out / "quarantine.csv").read_text(encoding="utf-8")
     metrics = flawed.metrics
     assert metrics["data"]["unknown_speakers"] == 1
-    assert list(metrics["conditions"]) == ["clean"]
+    assert list(metrics["conditions"]) == ["clean", "telephone"]
     card = (flawed.out / "model_card.md").read_text(encoding="utf-8")
     for flaw in (
         "1 recording(s) cannot be used, see quarantine.csv",
@@ -274,5 +291,5 @@ def test_weights_of_other_recordings_are_not_taken_for_these(
     splits = (done.out / "splits.csv").read_text(encoding="utf-8")
     learnt_from = re.findall(r"uyan/(voice\d)-0\.wav,uyan,\w+,keyword,train,", splits)[0]
     manifest.write_text("\n".join([row for row in rows if learnt_from not in row] + [""]), encoding="utf-8")
-    with pytest.raises(DataError, match="was trained on other recordings than the manifests list now; choose another"):
+    with pytest.raises(DataError, match="was trained on other recordings than the manifests list now, or started"):
         run_until(workspace(tmp_path))

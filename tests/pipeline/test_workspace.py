@@ -35,10 +35,17 @@ def test_before_training_a_mistake_can_be_mended_in_place(tmp_path: Path) -> Non
     assert load_recipe(tmp_path / "runs/one" / CONFIG).training.epochs == 3
 
 
-def test_after_training_the_threshold_and_the_loader_may_change(tmp_path: Path) -> None:
+def test_after_training_the_test_and_the_loader_may_change(tmp_path: Path) -> None:
     trained(tmp_path)
-    workspace(tmp_path, calibration={"target_fah": 2.0}, batches={"workers": 0}).open()
-    assert load_recipe(tmp_path / "runs/one" / CONFIG).calibration.target_fah == 2.0
+    workspace(tmp_path, evaluation={"snr_db": [0.0]}, batches={"workers": 0}).open()
+    assert load_recipe(tmp_path / "runs/one" / CONFIG).evaluation.snr_db == (0.0,)
+
+
+def test_another_target_needs_another_training(tmp_path: Path) -> None:
+    """Events at the target FAH choose the epoch whose weights are kept."""
+    trained(tmp_path)
+    with pytest.raises(ConfigError, match="another configuration"):
+        workspace(tmp_path, calibration={"target_fah": 2.0}).open()
 
 
 def trained(tmp_path: Path) -> Workspace:

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from uyan.data.augment import AugmentConfig
 from uyan.data.cache import FeatureCache
@@ -29,15 +31,43 @@ from uyan.errors import TrainingError
 from uyan.frontend import Cmvn, FrontendConfig
 from uyan.model.network import Network, NetworkConfig
 from uyan.training.config import TrainingConfig
-from uyan.training.fit import CHECKPOINT, WEIGHTS, EpochReport, FitData, fit, load_weights
+from uyan.training.fit import CHECKPOINT, WEIGHTS, FitData, FitPlan, FitWatch, fit, load_weights, phase_ends
 from uyan.training.module import WakeWordModule
+from uyan.training.watch import EpochReport
 
 WINDOW_FRAMES, CLIP_FRAMES = 30, 60
 POSITIVES, NEGATIVES = 10, 16
 HASH = "c0ffee"
 BATCHES = BatchConfig(size=8, extra_s=0.1, tail_s=0.1, workers=0, validation_workers=0)
-CONFIG = TrainingConfig(epochs=4, learning_rate=3e-3)
+CONFIG, LEARNING_RATE = TrainingConfig(epochs=4, ema_decay=0.8, ema_late_decay=0.8), 3e-3
 Weights = dict[str, torch.Tensor]
+
+
+class Miner:
+    """A round of mining: what the network so far scores highest joins the hard negatives; kept like a run keeps it."""
+
+    def __init__(self, train: ExampleMaker, folder: Path) -> None:
+        self.train, self.folder = train, folder
+        self.mined: list[int] = []
+        """Rounds that were not on disk yet."""
+
+    def __call__(self, number: int, network: Network) -> ExampleMaker:
+        file = self.folder / f"pool-{number}.json"
+        if not file.is_file():
+            self.mined.append(number)
+            network.eval()
+            with torch.inference_mode():
+                clips = [self.train.cache.get(clip_name("negative", i)) for i in range(NEGATIVES)]
+                logits = network(torch.tensor(np.stack(clips).astype(np.float32)))
+            order = (logits[:, 1] - logits[:, 0]).amax(dim=1).argsort(descending=True)
+            file.write_text(json.dumps(order[:3].tolist()))
+        hard = [Segment(clip_name("negative", i), 0) for i in json.loads(file.read_text())]
+        given = self.train
+        positives, negatives = list(given.positives), list(given.sources["negative"])
+        backgrounds = list(given.backgrounds)
+        return ExampleMaker(
+            given.cache, positives, negatives, backgrounds, BATCHES, given.augment, WINDOW_FRAMES, hard=hard
+        )
 
 
 def clip_name(kind: str, number: int) -> str:
@@ -75,10 +105,14 @@ def train(
     config: TrainingConfig = CONFIG,
     on_epoch: EpochReport | None = None,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    rounds: int = 0,
 ) -> Weights:
     """Train in `folder/training` on the data in `folder`, which every run makes alike."""
     data = make_data(folder / "features")
-    network = fit(new_network(), data, batches, config, HASH, folder / "training", progress, on_epoch)
+    if rounds:
+        data = replace(data, mine=Miner(data.train, folder))
+    plan = FitPlan(batches, config, LEARNING_RATE, rounds, HASH, folder / "training")
+    network = fit(new_network(), data, plan, FitWatch(progress, on_epoch=on_epoch))
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
 
@@ -215,6 +249,73 @@ def test_stopped_between_last_epoch_and_weights(tmp_path: Path, uninterrupted: W
     assert epochs == []
 
 
+@pytest.fixture(scope="module")
+def mined(tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    """Two rounds of mining, after epochs 1 and 3."""
+    return train(tmp_path_factory.mktemp("mined"), rounds=2)
+
+
+def test_every_step_trains_in_training_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mining and judging put the network into evaluation mode: norms would stand still and nothing be dropped."""
+    modes: list[bool] = []
+    step = WakeWordModule.training_step
+
+    def noting(module: WakeWordModule, batch: Any, batch_index: int) -> torch.Tensor:
+        modes.append(all(part.training for part in module.modules()))
+        return step(module, batch, batch_index)
+
+    monkeypatch.setattr(WakeWordModule, "training_step", noting)
+    train(tmp_path, rounds=2)
+    assert modes == [True] * (4 + 6 + 6 + 6)
+
+
+@given(st.integers(1, 200), st.integers(0, 20))
+def test_every_phase_has_an_epoch_and_the_last_is_not_mined_for(epochs: int, rounds: int) -> None:
+    ends = phase_ends(epochs, rounds)
+    assert ends == sorted(set(ends)) and ends[-1] == epochs and ends[0] >= 1
+    assert len(ends) <= rounds + 1
+    if 0 < rounds <= epochs // 5:
+        assert len(ends) == rounds + 1
+        assert ends[0] == max(1, round(0.25 * epochs)) and (rounds == 1 or ends[-2] <= 0.9 * epochs)
+
+
+def test_mining_changes_what_is_learnt(uninterrupted: Weights, mined: Weights) -> None:
+    assert not torch.equal(mined["head.weight"], uninterrupted["head.weight"])
+
+
+# With the pool a batch holds 3 negatives of its own: 16 of them make 6 batches, before it 4.
+@pytest.mark.parametrize("step", [4 + 2, 4 + 6, 4 + 6 + 3, 4 + 6 + 6 + 1])
+def test_interrupted_between_rounds_of_mining_is_the_same(tmp_path: Path, mined: Weights, step: int) -> None:
+    seen = 0
+
+    def progress(stage: str, done: int, total: int) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, progress=progress, rounds=2)
+    assert_bit_equal(train(tmp_path, rounds=2), mined)
+
+
+def test_stopped_in_the_middle_of_mining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mined: Weights) -> None:
+    call = Miner.__call__
+
+    def stop(self: Miner, number: int, network: Network) -> ExampleMaker:
+        if number == 2:
+            raise KeyboardInterrupt
+        return call(self, number, network)
+
+    monkeypatch.setattr(Miner, "__call__", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, rounds=2)
+    monkeypatch.undo()
+    epochs: list[int] = []
+    assert_bit_equal(train(tmp_path, rounds=2, on_epoch=lambda epoch, values: epochs.append(epoch)), mined)
+    assert epochs == [3]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("delay_s", [0.02, 0.2])
 def test_killed_and_resumed_is_the_same(tmp_path: Path, uninterrupted: Weights, delay_s: float) -> None:
@@ -243,7 +344,8 @@ def test_finished_training_is_not_repeated(tmp_path: Path, uninterrupted: Weight
 def test_the_network_comes_back_ready_to_judge(tmp_path: Path) -> None:
     data = make_data(tmp_path / "features")
     for _ in ("trained", "loaded"):
-        network = fit(new_network(), data, BATCHES, replace(CONFIG, epochs=1), HASH, tmp_path / "training")
+        plan = FitPlan(BATCHES, replace(CONFIG, epochs=1), LEARNING_RATE, 0, HASH, tmp_path / "training")
+        network = fit(new_network(), data, plan)
         assert not network.training
         assert network.mean[:, 0].tolist() == list(data.cmvn.mean)
 
@@ -262,7 +364,7 @@ def test_a_loss_that_is_not_a_number_names_the_batch_and_keeps_the_epoch(
     sampler = BalancedBatchSampler((POSITIVES, NEGATIVES, 0), BATCHES.size, BATCHES.ratio, CONFIG.seed)
     sampler.set_epoch(2)
     drawn = [any(draw.source == "negative" and draw.item == poisoned for draw in draws) for draws in sampler]
-    with pytest.raises(TrainingError, match=f"the loss became nan in epoch 2, batch {drawn.index(True)};"):
+    with pytest.raises(TrainingError, match=f"the loss became nan in epoch 3, batch {drawn.index(True) + 1};"):
         train(tmp_path, on_epoch=poison)
     assert not (tmp_path / "training" / WEIGHTS).exists()
     epochs: list[int] = []
@@ -281,9 +383,28 @@ def test_logs_for_people_and_for_tensorboard(tmp_path: Path) -> None:
     # Nothing that was logged before the interruption is lost.
     assert {int(row["epoch"]) for row in rows if row["val_loss"]} == {0, 1, 2, 3}
     assert all(float(row["loss"]) > 0 for row in rows if row["loss"])
+    named = {name for row in rows for name, value in row.items() if value}
+    assert {"lr", "grad_norm", "clipped", "ema_decay", "hard_share", "val_position_miss_rate"} <= named
     events = list((tmp_path / "training" / "tensorboard").rglob("events.out.tfevents.*"))
     assert len(events) == 2
     assert all(file.stat().st_size > 0 for file in events)
+
+
+def test_every_epoch_is_reported_with_what_a_person_watches(tmp_path: Path) -> None:
+    reports: list[dict[str, float]] = []
+    train(tmp_path, on_epoch=lambda epoch, values: reports.append(values), rounds=1)
+    assert [report["hard_share"] for report in reports] == [0.0, *[pytest.approx(2 / 8)] * 3]
+    assert [report["ema_decay"] for report in reports] == pytest.approx([0.8] * 4)
+    rates = [report["lr"] for report in reports]
+    assert rates == sorted(rates, reverse=True) and 0 < rates[-1] < rates[0] < LEARNING_RATE
+    assert reports[-1]["eta_s"] == 0 < reports[0]["eta_s"]
+    assert all(report["grad_norm"] > 0 and report["clipped"] >= 0 for report in reports)
+
+
+def test_steps_are_counted_over_the_whole_training(tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    train(tmp_path, progress=lambda stage, done, total: steps.append((done, total)))
+    assert steps == [(step, 4 * STEPS_AN_EPOCH) for step in range(1, 4 * STEPS_AN_EPOCH + 1)]
 
 
 def test_weights_name_their_configuration(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from uyan import __version__
-from uyan.cli import data, demo, listen, run
+from uyan.cli import ablate, curve, data, demo, kfold, listen, pretrain, run
 from uyan.errors import UyanError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -38,8 +38,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
-for register in (run.register, listen.register, demo.register):
-    register(app)
+COMMANDS = (run, kfold, curve, ablate, pretrain, listen, demo)
+for command in COMMANDS:
+    command.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -16,6 +16,9 @@ SetOption = Annotated[
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="The run's folder; runs/NAME OF THE RECIPE by default.")
 ]
+NoRir = Annotated[bool, typer.Option("--no-rir", help="Leave out the variants heard in a room (room responses).")]
+NoSpecAugment = Annotated[bool, typer.Option("--no-specaug", help="Leave out SpecAugment, the masks in time and mel.")]
+NoMixBackground = Annotated[bool, typer.Option("--no-mixbg", help="Leave out background noise mixed into the batches.")]
 
 MANY_SPEAKERS = 40
 """With more, only those with a miss are listed; the card lists all."""
@@ -29,6 +32,9 @@ STAGE_HELP: "dict[Stage, str]" = {
     "export": "… and write bundle.onnx and its model card; the same as run.",
 }
 
+BEFORE_TRAINING: "tuple[Stage, ...]" = ("split", "features")
+"""Stages for which it makes no difference what training leaves out."""
+
 
 def register(app: typer.Typer) -> None:
     """Add `run` and the stages to the command line."""
@@ -37,15 +43,34 @@ def register(app: typer.Typer) -> None:
         help="From recordings to a measured bundle: check, split, features, train, calibrate, evaluate, export.\n\n"
         "Interrupted, the same command goes on where it stopped.\n\n"
         "Example: uyan run recipes/jarvis.yaml --set calibration.target_fah=0.1 --out runs/jarvis",
-    )(_command("export"))
+    )(_training_command("export"))
     for stage, text in STAGE_HELP.items():
         example = f"Example: uyan {stage} recipes/jarvis.yaml --out runs/jarvis"
-        app.command(stage, help=f"{text}\n\n{example}")(_command(stage))
+        command = _command(stage) if stage in BEFORE_TRAINING else _training_command(stage)
+        app.command(stage, help=f"{text}\n\n{example}")(command)
 
 
 def _command(stage: "Stage"):  # type: ignore[no-untyped-def]  # typer reads the signature of the inner function
     def command(recipe: RecipeArgument, overrides: SetOption = None, out: OutOption = None) -> None:
         run_recipe(recipe, overrides or [], out or Path("runs") / recipe.stem, stage)
+
+    return command
+
+
+def _training_command(stage: "Stage"):  # type: ignore[no-untyped-def]  # as above
+    def command(
+        recipe: RecipeArgument,
+        overrides: SetOption = None,
+        out: OutOption = None,
+        no_rir: NoRir = False,
+        no_specaug: NoSpecAugment = False,
+        no_mixbg: NoMixBackground = False,
+    ) -> None:
+        from uyan.pipeline.ablate import ABLATIONS
+
+        asked = {"no-rir": no_rir, "no-specaug": no_specaug, "no-mixbg": no_mixbg}
+        left_out = [change for name, changes in ABLATIONS.items() if asked[name] for change in changes]
+        run_recipe(recipe, [*(overrides or []), *left_out], out or Path("runs") / recipe.stem, stage)
 
     return command
 

@@ -1,8 +1,9 @@
-"""Augmentation in the feature domain: background mixing, SpecAugment, gain and the padding around a clip.
+"""Augmentation in the feature domain: voices, microphones, background mixing, gain, SpecAugment, padding around a clip.
 
 All functions work on a batch of log-mel features of shape (batch, mels, frames), draw from an explicit `rng`, and
 say their unit in the name. Mixing adds powers, so that noise at any level costs one addition (ARCHITECTURE
-decision 3). They know nothing of files or labels.
+decision 3). Shifts in time are not among them: crops are drawn anywhere around the word (`batches.tail_s` and
+`batches.extra_s`). They know nothing of files or labels.
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,12 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from uyan.data.mel_warp import warp_mels
 from uyan.errors import ConfigError
 
 LN_POWER_PER_DB = float(np.log(10) / 10)
+BUMP_MEL_SHARE = 1 / 6
+"""Width (standard deviation) of the bump in a spectral response, as a share of the mel axis."""
 
 Batch = NDArray[np.float32]
 """Log-mel features, shape (batch, mels, frames)."""
@@ -39,6 +43,10 @@ class AugmentConfig:
     mel_masks: int = 2
     mel_mask_mels: int = 10
     """SpecAugment: masks of up to this many mels."""
+    warp_percent: float = 20.0
+    """Voices' frequencies are scaled by up to this much either way, a longer or shorter vocal tract; 0 turns it off."""
+    tilt_db: float = 6.0
+    """A smooth spectral response, a tilt and a broad bump, of up to this much either way; 0 turns it off."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.background_share <= 1:
@@ -47,6 +55,48 @@ class AugmentConfig:
             raise ConfigError("augment: snr_low_db is above snr_high_db")
         if min(self.time_masks, self.time_mask_frames, self.mel_masks, self.mel_mask_mels) < 0 or self.gain_db < 0:
             raise ConfigError("augment: masks and gain_db cannot be negative")
+        if not 0 <= self.warp_percent < 50:
+            raise ConfigError(f"augment.warp_percent must lie in [0, 50), not {self.warp_percent}")
+        if self.tilt_db < 0:
+            raise ConfigError(f"augment.tilt_db cannot be negative, as {self.tilt_db} is")
+
+
+def augment(
+    batch: Batch,
+    background: Batch | None,
+    config: AugmentConfig,
+    matrices: NDArray[np.float32],
+    rng: np.random.Generator,
+) -> Batch:
+    """All of it on a batch (batch, mels, frames): the voice and its microphone, then background, then level and masks.
+
+    `background` of the same shape, None for none; `matrices` are `warp_matrices` up to `config.warp_percent`.
+    """
+    count, mels = len(batch), batch.shape[1]
+    if config.warp_percent:
+        batch = warp_mels(batch, rng.uniform(-config.warp_percent, config.warp_percent, count), matrices)
+    if config.tilt_db:
+        batch = apply_response(batch, draw_response_db(config, count, mels, rng))
+    if background is not None:
+        batch = mix_background(batch, background, draw_snr_db(config, count, rng))
+    gain_db = rng.uniform(-config.gain_db, config.gain_db, count).astype(np.float32)
+    return spec_augment(apply_gain(batch, gain_db), config, rng)
+
+
+def draw_response_db(config: AugmentConfig, count: int, mels: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """One smooth response an example, shape (count, mels), within ±`tilt_db`: half of it a tilt, half a broad bump."""
+    mel_share = (np.arange(mels) + 0.5) / mels
+    tilt_db, bump_db = rng.uniform(-config.tilt_db / 2, config.tilt_db / 2, (2, count, 1))
+    centre = rng.random((count, 1))
+    bump = np.exp(-0.5 * ((mel_share - centre) / BUMP_MEL_SHARE) ** 2)
+    response_db: NDArray[np.float32] = (tilt_db * (2 * mel_share - 1) + bump_db * bump).astype(np.float32)
+    return response_db
+
+
+def apply_response(batch: Batch, response_db: NDArray[np.float32]) -> Batch:
+    """Colour each example by its response over the mel axis, shape (batch, mels)."""
+    coloured: Batch = batch + (response_db * np.float32(LN_POWER_PER_DB))[:, :, None]
+    return coloured
 
 
 def apply_gain(batch: Batch, gain_db: NDArray[np.float32]) -> Batch:
@@ -76,7 +126,7 @@ def mix_background(speech: Batch, background: Batch, snr_db: NDArray[np.float32]
 
 def _active_power(power: Batch) -> NDArray[np.float32]:
     """Mean power of the loudest fifth of an example's frames, shape (batch,): silence around a word is no speech."""
-    frames = power.mean(axis=1)
+    frames = np.einsum("bmf->bf", power) / power.shape[1]  # a quarter of the time of `mean` over short rows
     loudest = max(1, frames.shape[1] // 5)
     top = np.partition(frames, frames.shape[1] - loudest, axis=1)[:, -loudest:]
     active: NDArray[np.float32] = top.mean(axis=1)
@@ -92,36 +142,43 @@ def draw_snr_db(config: AugmentConfig, count: int, rng: np.random.Generator) -> 
 
 def spec_augment(batch: Batch, config: AugmentConfig, rng: np.random.Generator) -> Batch:
     """Mask random stretches of time and of mels with the example's mean (Park et al. 2019)."""
-    masked = batch.copy(order="K")
-    fill = batch.mean(axis=(1, 2))
     count, mels, frames = batch.shape
-    for masks, longest, axis_length, along_time in (
-        (config.time_masks, config.time_mask_frames, frames, True),
-        (config.mel_masks, config.mel_mask_mels, mels, False),
-    ):
-        for _ in range(masks):
-            lengths = rng.integers(0, min(longest, axis_length) + 1, count)
-            starts = rng.integers(0, axis_length - lengths + 1)
-            for example, (start, length) in enumerate(zip(starts, lengths, strict=True)):
-                stop = start + length
-                where = (example, slice(None), slice(start, stop)) if along_time else (example, slice(start, stop))
-                masked[where] = fill[example]
+    hidden_frames = _draw_masks(config.time_masks, config.time_mask_frames, count, frames, rng)
+    hidden_mels = _draw_masks(config.mel_masks, config.mel_mask_mels, count, mels, rng)
+    hidden = (hidden_frames[:, :, None] | hidden_mels[:, None, :]).swapaxes(1, 2)  # frame by frame, as batches are
+    masked = batch.copy(order="K")
+    np.copyto(masked, batch.mean(axis=(1, 2), keepdims=True), where=hidden)
     return masked
+
+
+def _draw_masks(masks: int, longest: int, count: int, length: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """What of an axis `masks` random stretches of up to `longest` cover in each example, shape (count, length)."""
+    places, covered = np.arange(length), np.zeros((count, length), np.bool_)
+    for _ in range(masks):
+        lengths = rng.integers(0, min(longest, length) + 1, (count, 1))
+        starts = rng.integers(0, length - lengths + 1)
+        covered |= (places >= starts) & (places < starts + lengths)
+    return covered
 
 
 def crop_with_padding(features: NDArray[Real], start: int, frames: int, rng: np.random.Generator) -> NDArray[Real]:
     """Frames [start, start + frames) of a recording (mels, frames_in); beyond its ends, quiet frames of its own.
 
-    A real microphone hears the room before and after a word, so the padding is drawn from the quietest tenth of the
-    recording instead of being silent.
+    A real microphone hears the room before and after a word, so the padding is not silent.
     """
     total = features.shape[1]
     left, right = max(0, -start), max(0, start + frames - total)
     inside = features[:, max(0, start) : max(0, min(total, start + frames))]
     if not left and not right:
         return inside
-    energy = features.astype(np.float32).mean(axis=0)
-    quiet = np.argsort(energy, kind="stable")[: max(1, total // 10)]
     left, right = min(left, frames), min(right, frames)
-    pad = features[:, rng.choice(quiet, left + right)]
+    pad = quiet_frames(features, left + right, rng)
     return np.concatenate([pad[:, :left], inside, pad[:, left:]], axis=1)
+
+
+def quiet_frames(features: NDArray[Real], frames: int, rng: np.random.Generator) -> NDArray[Real]:
+    """That many frames drawn from the quietest tenth of a recording (mels, frames_in), shape (mels, frames)."""
+    energy = features.astype(np.float32).mean(axis=0)
+    quiet = np.argsort(energy, kind="stable")[: max(1, features.shape[1] // 10)]
+    # Frame by frame, as recordings are cached: each is one stretch of memory.
+    return features.T[quiet[rng.integers(0, quiet.size, frames)]].T

@@ -5,24 +5,24 @@ at most half of the word are labelled background, so that half a phrase does not
 out. Longer crops give many windows for little more than the price of one. It knows nothing of torch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uyan.data.augment import (
-    AugmentConfig,
-    apply_gain,
-    crop_with_padding,
-    draw_snr_db,
-    mix_background,
-    spec_augment,
-)
+from uyan.data.augment import AugmentConfig, augment, crop_with_padding
 from uyan.data.cache import FeatureCache, HalfFeatures, to_single
+from uyan.data.items import Items as Items
+from uyan.data.items import Positive as Positive
+from uyan.data.items import Segment as Segment
+from uyan.data.items import segments as segments
 from uyan.data.locate import Span
+from uyan.data.mel_warp import warp_matrices
+from uyan.data.near_words import near_word
 from uyan.data.sampler import Draw, Source, quotas
+from uyan.data.variants import VariantTable
 from uyan.errors import ConfigError
 from uyan.frontend import seconds_to_frames
 
@@ -31,7 +31,12 @@ VOTED_FRAMES = seconds_to_frames(0.22)
 """Three votes 0.1 s apart: a window is positive for this long after the word, even where its start is lost by then."""
 POSITION_FRAMES = 2
 """Frames from one window position to the next: the network's stride."""
-_NO_WORD = -1
+VARIANT_SHARE = 0.5
+"""Of draws that take a variant, whatever their number: of the keyword and of the rest alike, or else "sounds like a
+telephone" would tell them apart."""
+PIECE_EXAMPLES = 16
+"""Examples computed at once: pieces this small are worked on in memory used before. For a whole batch at once the
+allocator takes fresh memory every time, and its page faults cost as much as half of the arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,12 @@ class BatchConfig:
     """Crops are this much longer than the window: more window positions an example."""
     tail_s: float = 0.4
     """A window is positive while the word ended at most this long ago."""
+    near_word_share: float = 0.08
+    """Share of the negatives that are near-words: a positive's first or last part, or it backwards or halves swapped.
+    0, none, suits a keyword that is the same backwards or whose halves are alike ("mama")."""
+    cut_up_share: float = 0.15
+    """Share of the other negatives that are one recording up to a random moment and another from there: sequences of
+    sounds that nobody has recorded."""
     workers: int = 16
     """Loader processes for training, capped by the machine's cores."""
     validation_workers: int = 8
@@ -60,50 +71,12 @@ class BatchConfig:
             raise ConfigError(
                 f"batches: {self.size} examples at {self.ratio} leave no positive or no negative in a batch"
             )
+        if not 0 <= self.near_word_share <= 0.5:
+            raise ConfigError(f"batches.near_word_share must lie in [0, 0.5], not {self.near_word_share}")
+        if not 0 <= self.cut_up_share <= 1:
+            raise ConfigError(f"batches.cut_up_share must lie in [0, 1], not {self.cut_up_share}")
         if self.workers < 0 or self.validation_workers < 0 or self.prefetch < 1:
             raise ConfigError("batches: workers cannot be negative and prefetch must be at least 1")
-
-
-class Positive(NamedTuple):
-    """One recording of the keyword."""
-
-    sha1: str
-    word: Span
-
-
-class Segment(NamedTuple):
-    """A stretch of negative or noise material."""
-
-    sha1: str
-    start: int
-    """First frame."""
-
-
-Place = TypeVar("Place", Positive, Segment)
-
-
-class Items(Generic[Place]):
-    """Positives or segments as two arrays.
-
-    Reading a Python object writes to its reference count, so a loader process would soon have copied every page of a
-    long list; these pages stay shared.
-    """
-
-    def __init__(self, items: Sequence[Place]) -> None:
-        spans = [(i.word.start, i.word.end) if isinstance(i, Positive) else (i.start, _NO_WORD) for i in items]
-        self._spans = np.array(spans, np.int64).reshape(-1, 2)
-        self._names = np.array([item.sha1 for item in items], np.bytes_)
-
-    def __len__(self) -> int:
-        return len(self._spans)
-
-    def __getitem__(self, number: int) -> Place:
-        sha1 = self._names[number].decode()
-        start, end = self._spans[number].tolist()
-        return cast(Place, Segment(sha1, start) if end == _NO_WORD else Positive(sha1, Span(start, end)))
-
-    def __iter__(self) -> Iterator[Place]:
-        return (self[number] for number in range(len(self)))
 
 
 class Examples(NamedTuple):
@@ -113,17 +86,6 @@ class Examples(NamedTuple):
     """(batch, mels, frames)."""
     labels: NDArray[np.int64]
     """(batch, positions): KEYWORD, BACKGROUND or IGNORED."""
-
-
-def segments(sha1: str, frames: int, crop_frames: int) -> list[Segment]:
-    """A recording cut into stretches one crop apart; a short one gives a single stretch.
-
-    Draws move a stretch by up to half a crop, so that a rest shorter than that needs none of its own.
-
-    >>> [s.start for s in segments("a", 320, 150)], [s.start for s in segments("a", 98, 150)]
-    ([0, 150], [0])
-    """
-    return [Segment(sha1, start) for start in range(0, max(1, frames - crop_frames // 2), crop_frames)]
 
 
 def position_labels(
@@ -153,16 +115,27 @@ class ExampleMaker:
         batches: BatchConfig,
         augment: AugmentConfig | None,
         window_frames: int,
+        *,
+        hard: Sequence[Segment] = (),
+        variants: VariantTable | None = None,
     ) -> None:
-        """`augment` None gives plain crops, for validation."""
+        """`augment` None gives plain crops, for validation: without variants and near-words too.
+
+        `hard` are windows: each starts at the first frame of a false alarm. Without `variants` items have none.
+        """
         self.cache = cache
+        self.positives = Items(positives)
         self.sources: dict[Source, Items[Positive] | Items[Segment]] = {
-            "positive": Items(positives),
+            "positive": self.positives,
             "negative": Items(negatives),
-            "hard": Items[Segment](()),
+            "hard": Items(hard),
         }
         self.backgrounds = Items(backgrounds)
         self.augment = augment
+        self.variants = variants
+        self.near_word_share = batches.near_word_share if augment and positives else 0.0
+        self.cut_up_share = batches.cut_up_share if augment else 0.0
+        self.warps = warp_matrices(cache.config, augment.warp_percent) if augment else None
         self.window_frames = window_frames
         self.crop_frames = crop_frames(batches, window_frames)
         self.tail_frames = seconds_to_frames(batches.tail_s)
@@ -171,30 +144,76 @@ class ExampleMaker:
 
     def make(self, draws: Sequence[Draw]) -> Examples:
         """One batch, in the order of the draws."""
-        crops, labels, noises, rngs = [], [], [], []
-        for draw in draws:
-            rng = np.random.default_rng(draw.seed)
-            crop, label = self._crop(draw, rng)
-            crops.append(crop)
-            labels.append(label)
-            rngs.append(rng)
-            if self.augment and self.backgrounds:
-                noises.append(self._background(rng))
-        batch = _stacked(crops)
-        if self.augment:
-            batch = self._augmented(batch, _stacked(noises) if noises else None, self.augment, rngs[0])
-        return Examples(batch, np.stack(labels))
+        # In memory frame by frame: as features are cached and as networks train.
+        shape = (len(draws), self.crop_frames, self.cache.config.mels)
+        crops, noises = np.empty((2, *shape), np.float16)
+        labels = np.full((len(draws), self.positions), BACKGROUND, np.int64)
+        mixing = self.augment is not None and self.augment.background_share > 0 and len(self.backgrounds) > 0
+        rngs = [np.random.default_rng(draw.seed) for draw in draws]
+        for number, (draw, rng) in enumerate(zip(draws, rngs, strict=True)):
+            crops[number] = self._crop(draw, rng, labels[number]).T
+            if mixing:
+                noises[number] = self._background(rng).T
+        features = np.empty(shape, np.float32)
+        for start in range(0, len(draws), PIECE_EXAMPLES):
+            piece = slice(start, start + PIECE_EXAMPLES)
+            features[piece] = self._finished(crops[piece], noises[piece] if mixing else None, rngs[0])
+        return Examples(features.swapaxes(1, 2), labels)
 
-    def _crop(self, draw: Draw, rng: np.random.Generator) -> tuple[HalfFeatures, NDArray[np.int64]]:
+    def _finished(
+        self, crops: HalfFeatures, noises: HalfFeatures | None, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Crops (examples, frames, mels) in single precision, augmented."""
+        batch = to_single(crops)
+        if self.augment is None or self.warps is None:
+            return batch
+        background = None if noises is None else to_single(noises).swapaxes(1, 2)
+        return augment(batch.swapaxes(1, 2), background, self.augment, self.warps, rng).swapaxes(1, 2)
+
+    def _crop(self, draw: Draw, rng: np.random.Generator, labels: NDArray[np.int64]) -> HalfFeatures:
+        """The example's features (mels, crop_frames); its `labels` (positions,) are background until written here."""
         item = self.sources[draw.source][draw.item]
-        features: HalfFeatures = self.cache.get(item.sha1)
         if isinstance(item, Positive):
-            start = self._positive_start(item.word, rng)
-            label = position_labels(start, self.positions, item.word, self.window_frames, self.tail_frames)
-        else:
-            start = self._negative_start(item.start, features.shape[1], rng)
-            label = np.full(self.positions, BACKGROUND, np.int64)
-        return crop_with_padding(features, start, self.crop_frames, rng), label
+            features, word = self._spoken(item, rng)
+            start = self._positive_start(word, rng)
+            labels[:] = position_labels(start, self.positions, word, self.window_frames, self.tail_frames)
+            return crop_with_padding(features, start, self.crop_frames, rng)
+        if draw.source == "negative" and self.near_word_share and rng.random() < self.near_word_share:
+            return self._near_word(item, rng)
+        crop = self._stretch(item, draw.source, rng)
+        if draw.source == "negative" and self.cut_up_share and rng.random() < self.cut_up_share:
+            negatives = cast(Items[Segment], self.sources["negative"])
+            other = self._stretch(negatives[int(rng.integers(len(negatives)))], "negative", rng)
+            cut = int(rng.integers(1, self.crop_frames))
+            return np.concatenate([crop[:, :cut], other[:, cut:]], axis=1)
+        return crop
+
+    def _stretch(self, segment: Segment, source: Source, rng: np.random.Generator) -> HalfFeatures:
+        """A crop of negative material (mels, crop_frames)."""
+        features, stretch = self._take(segment, rng)
+        place = self._hard_start if source == "hard" else self._negative_start
+        start = place(round(segment.start * stretch), features.shape[1], rng)
+        return crop_with_padding(features, start, self.crop_frames, rng)
+
+    def _near_word(self, segment: Segment, rng: np.random.Generator) -> HalfFeatures:
+        """A crop (mels, crop_frames) of what almost is the keyword; other speech in it is the segment's."""
+        features, word = self._spoken(self.positives[int(rng.integers(len(self.positives)))], rng)
+        near = near_word(features, word, self._stretch(segment, "negative", rng), rng)
+        return crop_with_padding(near, self._positive_start(word, rng), self.crop_frames, rng)
+
+    def _spoken(self, positive: Positive, rng: np.random.Generator) -> tuple[HalfFeatures, Span]:
+        """A positive's features or those of a variant, and where the word is in them."""
+        features, stretch = self._take(positive, rng)
+        start, end = round(positive.word.start * stretch), round(positive.word.end * stretch)
+        return features, Span(start, max(start + 1, end))
+
+    def _take(self, item: Positive | Segment, rng: np.random.Generator) -> tuple[HalfFeatures, float]:
+        """Features of a recording or of one of its variants, and by how much the latter is stretched in time."""
+        if not item.variants or self.variants is None or self.augment is None:
+            return self.cache.get(item.sha1), 1.0
+        changed = rng.random() < VARIANT_SHARE
+        take = self.variants.take(item.sha1, int(rng.integers(1, item.variants + 1)) if changed else 0)
+        return self.cache.get(take.key), take.stretch
 
     def _positive_start(self, word: Span, rng: np.random.Generator) -> int:
         """A random position of the crop has the word in its window, ended `shift` ago."""
@@ -209,31 +228,21 @@ class ExampleMaker:
         lowest, highest = sorted((0, frames - self.crop_frames))
         return min(max(moved, lowest), highest)
 
+    def _hard_start(self, window_start: int, frames: int, rng: np.random.Generator) -> int:
+        """The window lies anywhere in the crop; neither reaches past the recording where that can be helped."""
+        lowest, highest = sorted((0, frames - self.crop_frames))
+        first = window_start + self.window_frames - self.crop_frames
+        if max(first, lowest) <= min(window_start, highest):
+            return int(rng.integers(max(first, lowest), min(window_start, highest) + 1))
+        return int(rng.integers(first, window_start + 1))
+
     def _background(self, rng: np.random.Generator) -> HalfFeatures:
         place = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
         features = self.cache.get(place.sha1)
         start = self._negative_start(place.start, features.shape[1], rng)
         return crop_with_padding(features, start, self.crop_frames, rng)
 
-    def _augmented(
-        self,
-        batch: NDArray[np.float32],
-        noise: NDArray[np.float32] | None,
-        config: AugmentConfig,
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        count = len(batch)
-        if noise is not None:
-            batch = mix_background(batch, noise, draw_snr_db(config, count, rng))
-        gain_db = rng.uniform(-config.gain_db, config.gain_db, count).astype(np.float32)
-        return spec_augment(apply_gain(batch, gain_db), config, rng)
-
 
 def crop_frames(batches: BatchConfig, window_frames: int) -> int:
     """Frames of a training crop."""
     return window_frames + seconds_to_frames(batches.extra_s)
-
-
-def _stacked(crops: Sequence[HalfFeatures]) -> NDArray[np.float32]:
-    """Crops as one batch (batch, mels, frames), in memory frame by frame: as they are cached and as networks train."""
-    return to_single(np.stack([crop.T for crop in crops])).swapaxes(1, 2)

@@ -4,6 +4,8 @@ Drawn on matplotlib's Figure objects, without pyplot: no display, no global stat
 the axes. The DET plot is that of Martin et al. 1997: Gaussian scores give a straight line.
 """
 
+import itertools
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,11 @@ DET_TICKS = np.array([0.01, 0.1, 0.5, 1, 2, 5, 10, 20, 40, 60, 80, 90, 95, 99]) 
 
 CURVE, MARK, MUTED = "#1f5fa8", "#c8421f", "#5f6670"
 """Blue for curves, red for the point that matters, grey for all the rest."""
+
+CONDITIONS = (CURVE, "#e0902b", MARK, "#3c8a4f", "#7b4fa3")
+"""For several curves in one picture, in order."""
+
+POOLED_TO_FAH = 2.0
 
 
 def det_figure(curve: DetCurve, path: Path) -> None:
@@ -67,6 +74,23 @@ def event_curve_figure(curve: EventCurve, operating_point: OperatingPoint, path:
     axes.set_ylabel("miss rate, % of positives")
     axes.set_title(f"Detector on streams: {curve.positives:,} positives, {curve.hours:,.1f} h of negatives")
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    figure.savefig(path)
+
+
+def pooled_figure(curves: Mapping[str, EventCurve], path: Path) -> None:
+    """Write miss rate against FAH as a picture, the attainable staircase of each condition in a colour of its own."""
+    figure, axes = _canvas((7.6, 5.6))
+    for (name, curve), colour in zip(curves.items(), itertools.cycle(CONDITIONS), strict=False):
+        fah, miss_rate = attainable(curve)
+        fah, percent = np.append(fah, max(fah[-1], POOLED_TO_FAH)), 100 * np.append(miss_rate, miss_rate[-1])
+        axes.step(fah, percent, where="post", color=colour, linewidth=2, label=name)
+    axes.set_xlim(-0.02 * POOLED_TO_FAH, POOLED_TO_FAH)
+    axes.set_ylim(-3, 103)
+    axes.set_xlabel("false alarms per hour (detector events)")
+    axes.set_ylabel("miss rate, % of positives")
+    positives, hours = (max(getattr(curve, of) for curve in curves.values()) for of in ("positives", "hours"))
+    axes.set_title(f"All folds: {positives:,} positives, {hours:,.1f} h of negatives, speakers never heard in training")
+    figure.legend(loc="outside lower center", ncols=len(curves), frameon=False)
     figure.savefig(path)
 
 

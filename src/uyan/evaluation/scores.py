@@ -6,6 +6,7 @@ room exactly as it was counted. It knows nothing of splits or of how streams are
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,28 @@ from uyan.data.parallel import Progress, silent
 from uyan.decision import DetectorConfig, Scores, ballot_scores, fire_indices
 from uyan.detector import HopScorer
 from uyan.errors import EvaluationError
+from uyan.evaluation.alarms import AlarmCounter
 from uyan.evaluation.calibration import threshold_grid
 from uyan.evaluation.metrics import EventCurve
 from uyan.evaluation.streams import Stream
 
 STRETCH_S = 2.0
 """Clip-level figures take the highest score of each stretch of negative audio this long."""
+
+
+class Part(NamedTuple):
+    """One recording's place in a track."""
+
+    recording: str
+    """Its id."""
+    take: str
+    """Content hash; equal where two recordings are one take."""
+    moved: bool
+    """Whether its speaker was moved into this split, because the split would have been empty."""
+    start: int
+    stop: int
+    """Hops from its start to the next recording's."""
+    material_s: float
 
 
 @dataclass(frozen=True)
@@ -35,6 +52,8 @@ class ScoreTrack:
     """Hops at which a detection belongs to the recordings."""
     scores: Scores
     """One a hop, shape (hops,)."""
+    parts: tuple[Part, ...] = ()
+    """Recordings in order; empty where nobody asks which they are."""
 
 
 def track(bundle: Bundle, stream: Stream) -> ScoreTrack:
@@ -44,9 +63,14 @@ def track(bundle: Bundle, stream: Stream) -> ScoreTrack:
     if not np.isfinite(scores).all():
         raise EvaluationError(f"{stream.name}: the network gave a score that is not a number; train again")
     times_s = [scorer.time_s(hop) for hop in range(len(scores))]
-    first, last = np.searchsorted(times_s, stream.heard_s)
+    first, last = np.searchsorted(times_s, stream.heard_s).tolist()
+    parts = []
+    for member, span_s in zip(stream.members, stream.spans_s, strict=True):
+        start, stop = np.searchsorted(times_s, span_s).tolist()
+        identity = member.recording.id, member.content_sha1, bool(member.moved_from)
+        parts.append(Part(*identity, start, stop, member.duration_s))
     speaker_id = stream.members[0].recording.speaker_id
-    return ScoreTrack(stream.name, speaker_id, stream.material_s, slice(int(first), int(last)), scores)
+    return ScoreTrack(stream.name, speaker_id, stream.material_s, slice(first, last), scores, tuple(parts))
 
 
 def score_streams(
@@ -77,13 +101,53 @@ def false_alarm_hops(negatives: Sequence[ScoreTrack], threshold: float, config: 
 
 def event_curve(positives: Sequence[ScoreTrack], negatives: Sequence[ScoreTrack], config: DetectorConfig) -> EventCurve:
     """Detected positives and false alarms at every threshold that matters."""
+    return event_curves([positives], negatives, config)[0]
+
+
+def event_curves(
+    conditions: Iterable[Sequence[ScoreTrack]], negatives: Sequence[ScoreTrack], config: DetectorConfig
+) -> list[EventCurve]:
+    """One curve for each set of positives against the same negatives, whose alarms are counted once."""
+    counter, peaks, hours = _prepared(negatives, config)
+    curves = []
+    for positives in conditions:
+        highest = loudest(positives, config)
+        thresholds = threshold_grid(np.concatenate([highest, peaks]))
+        curves.append(_curve(thresholds, highest, counter.counts(thresholds.tolist()), hours))
+    return curves
+
+
+def strict_curve(
+    positives: Sequence[ScoreTrack], negatives: Sequence[ScoreTrack], config: DetectorConfig, max_fah: float = 2.0
+) -> EventCurve:
+    """The part of `event_curve` that figures up to `max_fah` depend on, in a fraction of its time.
+
+    From the strictest threshold down to the first with more than `max_fah` false alarms per hour:
+    `miss_rate_at_fah` for targets up to `max_fah` and `area_over_fah` up to there are the same. Raises
+    EvaluationError without negative audio.
+    """
+    counter, peaks, hours = _prepared(negatives, config)
+    if not hours > 0:
+        raise EvaluationError(f"FAH of {hours} hours; add continuous negative recordings")
     highest = loudest(positives, config)
+    thresholds = threshold_grid(np.concatenate([highest, peaks]))
+    alarms: list[int] = []
+    for threshold in thresholds[::-1].tolist():
+        alarms.append(counter.count(threshold))
+        if alarms[-1] / hours > max_fah:
+            break
+    return _curve(thresholds[-len(alarms) :], highest, np.array(alarms[::-1], np.int64), hours)
+
+
+def _prepared(negatives: Sequence[ScoreTrack], config: DetectorConfig) -> tuple[AlarmCounter, Scores, float]:
+    """What curves need of the negatives: who counts their alarms, the votes where that changes, their hours."""
     scores, ballots = _one_track(negatives, config)
-    thresholds = threshold_grid(np.concatenate([highest, _peaks(ballots)]))
-    alarms = [fire_indices(scores, threshold, config, ballots).size for threshold in thresholds.tolist()]
+    return AlarmCounter(scores, ballots, config), _peaks(ballots), sum(t.material_s for t in negatives) / 3600
+
+
+def _curve(thresholds: Scores, highest: Scores, alarms: NDArray[np.int64], hours: float) -> EventCurve:
     detected = len(highest) - np.searchsorted(np.sort(highest), thresholds, side="left")
-    hours = sum(t.material_s for t in negatives) / 3600
-    return EventCurve(thresholds, detected.astype(np.int64), np.array(alarms, np.int64), len(highest), hours)
+    return EventCurve(thresholds, detected.astype(np.int64), alarms, len(highest), hours)
 
 
 def stretch_scores(negatives: Sequence[ScoreTrack], config: DetectorConfig) -> Scores:

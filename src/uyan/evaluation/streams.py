@@ -5,6 +5,7 @@ are, short ones one after another. The quiet is a faint hiss, as no microphone i
 mixed into a whole stream. It knows nothing of scores.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from uyan.audio import SAMPLE_RATE, Samples, read
 from uyan.data.split import Member
+from uyan.data.waveform import through_telephone
 from uyan.errors import EvaluationError
 
 LEAD_S = 1.5
@@ -40,6 +42,8 @@ class Stream:
     """From when to when a detection belongs to the recordings, in seconds of the stream."""
     samples: Samples
     """(samples,)."""
+    spans_s: tuple[tuple[float, float], ...]
+    """The same for each of the members: from its start to where the next one begins."""
 
 
 def positive_streams(
@@ -48,10 +52,12 @@ def positive_streams(
     snr_db: float = np.inf,
     seed: int = 42,
     lead_s: float = LEAD_S,
+    by_telephone: bool = False,
 ) -> Iterator[Stream]:
     """One stream a positive, after `lead_s` of quiet; with `noise` (samples,), at `snr_db`.
 
-    The ratio is that of the voice (the recording's loudest fifth) to the mean power of the noise.
+    The ratio is that of the voice (the recording's loudest fifth) to the mean power of the noise. The telephone takes
+    all of the stream, the quiet too.
     """
     for number, member in enumerate(members):
         rng = np.random.default_rng([seed, number])
@@ -61,7 +67,10 @@ def positive_streams(
         if noise is not None and np.isfinite(snr_db):
             samples = samples + scaled_noise(noise, samples.size, active_power(recording), snr_db, rng)
         seconds = recording.size / SAMPLE_RATE
-        yield Stream(_name(member), (member,), seconds, (lead_s, lead_s + seconds + TAIL_S), samples)
+        if by_telephone:
+            samples = through_telephone(samples, "mu-law")
+        heard_s = lead_s, lead_s + seconds + TAIL_S
+        yield Stream(_name(member), (member,), seconds, heard_s, samples, (heard_s,))
 
 
 def negative_streams(members: Sequence[Member], seed: int = 42, lead_s: float = LEAD_S) -> Iterator[Stream]:
@@ -94,7 +103,11 @@ def _between_quiet(
 ) -> Stream:
     name = _name(members[0]) + (f" and {len(members) - 1} more" if len(members) > 1 else "")
     samples = np.concatenate([hiss(lead_s, rng), *parts, hiss(TAIL_S, rng)])
-    return Stream(name, tuple(members), seconds, (0.0, samples.size / SAMPLE_RATE), samples)
+    # A long recording is one part; every short one is followed by its gap.
+    whole_s = np.array([part.size for part in parts]).reshape(len(members), -1).sum(axis=1) / SAMPLE_RATE
+    edges_s = [0.0, *(lead_s + np.cumsum(whole_s[:-1])).tolist(), samples.size / SAMPLE_RATE]
+    spans_s = tuple(itertools.pairwise(edges_s))
+    return Stream(name, tuple(members), seconds, (0.0, edges_s[-1]), samples, spans_s)
 
 
 def _name(member: Member) -> str:

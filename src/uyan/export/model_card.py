@@ -15,6 +15,7 @@ def model_card(info: BundleInfo, metrics: dict[str, Any]) -> str:
         _figures(metrics),
         _speakers(metrics),
         _data(metrics),
+        _training(metrics),
         _inside(info),
         _use(info),
     )
@@ -119,6 +120,29 @@ def _data(metrics: dict[str, Any]) -> str:
         f"Licences of the recordings: {'; '.join(data['licenses']) or 'not given'}.",
     ]
     lines += [f"- not used: {_cell(path)}: {_cell(reason)}" for path, reason in data["quarantined_first"]]
+    return "\n".join(lines)
+
+
+def _training(metrics: dict[str, Any]) -> str:
+    training = metrics["training"]
+    lines = [
+        "## Training",
+        "",
+        f"Averaged weights of epoch {training['best_epoch']} of {training['epochs']}, which had the lowest miss rate "
+        "at the target FAH on continuous validation audio (mean of clean and noisy positives). Learning rate: "
+        f"{training['learning_rate']['verdict']}.",
+    ]
+    if training["loss_changed"]:
+        lines += ["", f"The loss was changed to the focal loss: {training['loss_changed']}."]
+    if mined := training["hard_negatives"]:
+        last = mined["rounds"][-1]
+        found = ", ".join(f"{scan['windows_found']:,}" for scan in mined["rounds"])
+        lines += [
+            "",
+            f"Hard negatives: {mined['windows']:,} windows of {mined['file_count']:,} files, {len(mined['rounds'])} "
+            f"rounds over {last['hours_scanned']:.1f} h and {last['hours_of_variants']:.1f} h of variants; windows "
+            f"that scored too high, by round: {found}.",
+        ]
     return "\n".join(lines)
 
 

@@ -51,7 +51,7 @@ class NetworkConfig:
     """small ≈ 30 k, medium ≈ 65 k, large ≈ 260 k parameters at a 1.0 s window."""
     window_s: float = 1.0
     """Length of the sliding window, and so the receptive field (MISSION 6.1)."""
-    dropout: float = 0.1
+    dropout: float = 0.2
     """Share of channels dropped before the logits while training."""
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,18 @@ from uyan.data.cache import FeatureCache, extract
 from uyan.data.check import CheckReport, check, write_quarantine
 from uyan.data.duplicates import find_groups
 from uyan.data.examples import ExampleMaker, Positive, Segment, crop_frames, segments
+from uyan.data.limit import expectation, limit_positives, training_positives
 from uyan.data.locate import Span, locate_word
 from uyan.data.manifest import load_manifests
 from uyan.data.recording import unknown_speakers
 from uyan.data.split import SPLITS, Member, Split, assign, is_positive, leakage_guard, save_splits
+from uyan.data.variant_features import extract_variants
+from uyan.data.variants import VariantTable
 from uyan.errors import DataError
 from uyan.files import replacing
 from uyan.frontend import HOP_S, Cmvn
 from uyan.pipeline.workspace import Workspace
 
-FEW_POSITIVES = 100
 QUARANTINED_SHOWN = 20
 LONG_WORD_PERCENTILE = 95
 DUPLICATES_VERSION = 1
@@ -40,6 +42,8 @@ class Material:
     cmvn: Cmvn
     words: dict[str, Span]
     """Where the word is in each positive of training and validation, by content hash."""
+    variants: VariantTable
+    """Which variants a recording of the training split has in the cache."""
 
     def positives(self, split: Split, keyword: str) -> list[Member]:
         """Recordings of the keyword that take part."""
@@ -53,6 +57,13 @@ class Material:
     def noise(self, split: Split) -> list[Member]:
         """Background to mix in."""
         return [m for m in self._of(split) if m.recording.kind == "noise"]
+
+    def variant_count(self, member: Member, keyword: str) -> int:
+        """Variants of a recording besides itself: only what is spoken, and only to train with."""
+        if member.split != "train" or member.recording.kind == "noise":
+            return 0
+        config = self.variants.config
+        return config.positive if is_positive(member.recording, keyword) else config.negative
 
     def _of(self, split: Split) -> list[Member]:
         return [m for m in self.members if m.split == split and m.active]
@@ -80,16 +91,21 @@ def split_recordings(run: Workspace, report: CheckReport) -> list[Member]:
     recordings = [recording for recording, _ in report.good]
     probes = [probe for _, probe in report.good]
     groups = _duplicate_groups(run, report)
-    members = assign(recordings, probes, groups, run.recipe.keyword, run.recipe.split)
-    save_splits(members, run.out / "splits.csv")
-    _require_all_splits(members, run.recipe.keyword)
+    keyword, data = run.recipe.keyword, run.recipe.data
+    members = assign(recordings, probes, groups, keyword, run.recipe.split)
     repeats = sum(not m.counted for m in members)
     excluded = sum(bool(m.excluded) for m in members)
+    members = limit_positives(members, keyword, data.max_positives, data.max_positive_speakers, run.recipe.split.seed)
+    save_splits(members, run.out / "splits.csv")
+    _require_all_splits(members, keyword)
     if repeats or excluded:
         run.tell(
             f"near-duplicates: {repeats} repeated take(s) count once, {excluded} left out because another split "
             "has the same take"
         )
+    learnt = [member for _, member in training_positives(members, keyword)]
+    if expected := expectation(len(learnt), len({member.recording.speaker_id for member in learnt})):
+        run.warn(expected)
     return members
 
 
@@ -144,7 +160,13 @@ def make_features(run: Workspace, members: Sequence[Member]) -> Material:
     positives = [m for m in spoken if is_positive(m.recording, run.recipe.keyword)]
     words = {m.content_sha1: locate_word(cache.get(m.content_sha1)) for m in positives}
     _warn_about_positives(run, words)
-    return Material(list(members), cache, cmvn, words)
+    rooms = sorted((m.content_sha1, m.recording.file) for m in members if m.recording.kind == "rir" and m.active)
+    table = VariantTable(run.recipe.variants, tuple(sha1 for sha1, _ in rooms))
+    material = Material(list(members), cache, cmvn, words, table)
+    wanted = [(m.recording.file, m.content_sha1, material.variant_count(m, run.recipe.keyword)) for m in train]
+    responses = [(file, sha1) for sha1, file in rooms]
+    extract_variants(wanted, responses, cache, run.recipe.variants, run.recipe.cache.workers, run.progress)
+    return material
 
 
 def _warn_about_positives(run: Workspace, words: dict[str, Span]) -> None:
@@ -158,35 +180,51 @@ def _warn_about_positives(run: Workspace, words: dict[str, Span]) -> None:
             f"({LONG_WORD_PERCENTILE} % are within {longest_s:.2f} s); set network.window_s to "
             f"{math.ceil(10 * longest_s) / 10:.1f} or more"
         )
-    if len(words) < FEW_POSITIVES:
-        run.warn(f"only {len(words)} recordings of the keyword to train and validate on: expect a high miss rate")
 
 
-def example_maker(run: Workspace, material: Material, split: Split) -> ExampleMaker:
-    """Examples of the training split, augmented, or of the validation split, as they are."""
-    keyword, length = run.recipe.keyword, crop_frames(run.recipe.batches, run.window_frames)
+def example_maker(
+    run: Workspace,
+    material: Material,
+    split: Split,
+    words: Mapping[str, Span] | None = None,
+    hard: Sequence[Segment] = (),
+) -> ExampleMaker:
+    """Examples of the training split, augmented, or of the validation split, as they are.
 
-    def cut(members: Sequence[Member]) -> list[Segment]:
-        found: list[Segment] = []
-        for member in members:
-            found += segments(member.content_sha1, material.cache.mapped(member.content_sha1).shape[1], length)
-        return found
-
-    positives = [Positive(m.content_sha1, material.words[m.content_sha1]) for m in material.positives(split, keyword)]
+    `words` says where the positives' words are, where the network knows better than their energy; `hard` are windows of
+    the hard-negative pool.
+    """
+    keyword, spans = run.recipe.keyword, words or material.words
+    positives = [
+        Positive(m.content_sha1, spans[m.content_sha1], material.variant_count(m, keyword))
+        for m in material.positives(split, keyword)
+    ]
     if not positives:
         raise DataError(f"no recordings of {keyword!r} in the {split} split; add speakers, or change split.seed")
-    backgrounds = cut(material.noise(split)) if split == "train" else []
+    backgrounds = stretches(run, material, material.noise(split)) if split == "train" else []
     if split == "train" and not backgrounds and run.recipe.augment.background_share:
         run.warn("no noise recordings to train with: background mixing is off, expect misses in noise")
     return ExampleMaker(
         material.cache,
         positives,
-        cut(material.negatives(split, keyword)),
+        stretches(run, material, material.negatives(split, keyword)),
         backgrounds,
         run.recipe.batches,
         run.recipe.augment if split == "train" else None,
         run.window_frames,
+        variants=material.variants,
+        hard=hard,
     )
+
+
+def stretches(run: Workspace, material: Material, members: Sequence[Member]) -> list[Segment]:
+    """Recordings cut into pieces of one crop, with the variants they have."""
+    length = crop_frames(run.recipe.batches, run.window_frames)
+    found: list[Segment] = []
+    for member in members:
+        frames = material.cache.mapped(member.content_sha1).shape[1]
+        found += segments(member.content_sha1, frames, length, material.variant_count(member, run.recipe.keyword))
+    return found
 
 
 def data_summary(run: Workspace, members: Sequence[Member]) -> dict[str, Any]:

@@ -7,48 +7,92 @@ import torch
 from uyan.errors import DataError
 from uyan.files import replacing
 from uyan.model.network import Network, parameter_count
+from uyan.pipeline.learning_rate import peak_learning_rate
+from uyan.pipeline.mine import miner
 from uyan.pipeline.prepare import Material, example_maker
+from uyan.pipeline.pretrain import initial_network
+from uyan.pipeline.selection import validation_judge
+from uyan.pipeline.trunk_file import checked_trunk
 from uyan.pipeline.workspace import Workspace
-from uyan.training.fit import FitData, fit
+from uyan.training.config import STARTS
+from uyan.training.fit import WEIGHTS, FitData, FitPlan, FitWatch, batch_sampler, fit, load_weights
+
+COLUMNS = ("epoch", "loss", "lr", "grad norm", "EMA", "hard", "val loss", "val miss", "val area", "left")
+WIDTHS = (7, 8, 9, 9, 7, 5, 8, 8, 8, 6)
 
 
 def train_network(run: Workspace, material: Material) -> Network:
     """Train, or resume, or load what was trained before. Raises DataError when that was on other recordings."""
-    recipe = run.recipe
+    recipe, digest = run.recipe, run.recipe.training_digest()
     _pin_recordings(run, material)
-    torch.manual_seed(recipe.training.seed)
-    network = Network(recipe.network, recipe.frontend.mels, run.window_frames)
-    data = FitData(
-        train=example_maker(run, material, "train"),
-        validation=example_maker(run, material, "validation"),
-        cmvn=material.cmvn,
-    )
-    positives, negatives = (len(data.train.sources[source]) for source in ("positive", "negative"))
+    if recipe.training.init not in STARTS:
+        checked_trunk(run, material)
+    if (run.training / WEIGHTS).is_file():
+        network = Network(recipe.network, recipe.frontend.mels, run.window_frames)
+        load_weights(network, run.training / WEIGHTS, digest)
+        return network
+    train = example_maker(run, material, "train")
+    positives, negatives = (len(train.sources[source]) for source in ("positive", "negative"))
+    network = initial_network(run, material)
     run.tell(
         f"training on {positives} positives and {negatives} stretches of negatives; "
         f"{recipe.network.size} network, {parameter_count(network):,} parameters"
     )
+    data = FitData(
+        train=train,
+        validation=example_maker(run, material, "validation"),
+        cmvn=material.cmvn,
+        mine=miner(run, material),
+        judge=validation_judge(run, material),
+    )
+    rate = peak_learning_rate(run, network, data)
+    # With a pool: most of the training has one, and its batches leave the negatives their smallest share.
+    config = recipe.training.resolved(len(batch_sampler(train, recipe.batches, recipe.training.seed, hard=1)))
+    plan = FitPlan(recipe.batches, config, rate, recipe.mining.rounds, digest, run.training)
+    torch.manual_seed(recipe.training.seed)
+    return fit(network, data, plan, FitWatch(run.progress, run.tell, _EpochTable(run, config.epoch_count)))
 
-    def on_epoch(epoch: int, values: dict[str, float]) -> None:
-        run.tell(
-            f"epoch {epoch + 1:3d}/{recipe.training.epochs}  loss {values['loss']:.4f}  "
-            f"validation loss {values['val_loss']:.4f}  window miss rate {values['val_position_miss_rate']:.3f}  "
-            f"window false-alarm rate {values['val_position_false_alarm_rate']:.5f}"
+
+class _EpochTable:
+    """A line an epoch, under a heading."""
+
+    def __init__(self, run: Workspace, epochs: int) -> None:
+        self._run = run
+        self._epochs = epochs
+        self._headed = False
+
+    def __call__(self, epoch: int, values: dict[str, float]) -> None:
+        if not self._headed:
+            self._run.tell("  ".join(name.rjust(width) for name, width in zip(COLUMNS, WIDTHS, strict=True)))
+            self._headed = True
+        minutes, seconds = divmod(round(values["eta_s"]), 60)
+        cells = (
+            f"{epoch + 1}/{self._epochs}",
+            f"{values['loss']:.4f}",
+            f"{values['lr']:.2e}",
+            f"{values['grad_norm']:.3f}",
+            f"{values['ema_decay']:.4f}",
+            f"{values['hard_share']:.0%}",
+            f"{values['val_loss']:.4f}",
+            f"{values['val_miss_rate']:.1%}",
+            f"{values['val_area']:.3f}",
+            f"{minutes}:{seconds:02d}",
         )
-
-    digest = recipe.training_digest()
-    return fit(network, data, recipe.batches, recipe.training, digest, run.training, run.progress, on_epoch)
+        self._run.tell("  ".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True)))
 
 
 def _pin_recordings(run: Workspace, material: Material) -> None:
     """Weights know nothing of speakers: with another split, one they have heard could stand in the test split."""
     learnt = [(m.split, m.recording.kind, m.recording.label, m.content_sha1) for m in material.members if m.active]
-    digest = hashlib.sha256(repr([row for row in learnt if row[0] != "test"]).encode()).hexdigest()
+    start = run.base / run.recipe.training.init
+    started_from = hashlib.sha256(start.read_bytes()).hexdigest() if start.is_file() else ""
+    pinned_too = [row for row in learnt if row[0] != "test"], material.variants.digest(), started_from
+    digest = hashlib.sha256(repr(pinned_too).encode()).hexdigest()
     pinned = run.training / "recordings.sha256"
     if pinned.is_file() and pinned.read_text(encoding="utf-8") != digest:
         raise DataError(
-            f"{run.out} was trained on other recordings than the manifests list now; choose another --out, or delete "
-            f"{pinned.parent} to train again"
+            f"{run.out} was trained on other recordings than the manifests list now, or started from another file; "
+            f"choose another --out, or delete {pinned.parent} to train again"
         )
     with replacing(pinned) as partial:
         partial.write_text(digest, encoding="utf-8")

@@ -1,5 +1,6 @@
 """Where a run happens: its recipe, its folder, and whom it tells about progress."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from uyan.data.cache import FeatureCache
 from uyan.data.parallel import Progress, silent
-from uyan.errors import ConfigError
+from uyan.errors import ConfigError, DataError
 from uyan.evaluation.streams import LEAD_S
 from uyan.files import replacing
 from uyan.frontend import seconds_to_frames
@@ -71,6 +72,16 @@ class Workspace:
     def manifests(self) -> list[Path]:
         """Absolute paths."""
         return [Path(os.path.normpath(self.base / name)) for name in self.recipe.data.manifests]
+
+    def manifests_digest(self) -> str:
+        """sha256 over the manifests' bytes, in order, 64 hex digits. Raises DataError when one cannot be read."""
+        digest = hashlib.sha256()
+        for manifest in self.manifests:
+            try:
+                digest.update(hashlib.sha256(manifest.read_bytes()).digest())
+            except OSError as reason:
+                raise DataError(f"{manifest}: cannot be read ({reason.strerror})") from reason
+        return digest.hexdigest()
 
     @property
     def cache_folder(self) -> Path:

@@ -1,7 +1,8 @@
-"""Fit the network: data loaders, Lightning's trainer, logs, and a checkpoint after every epoch.
+"""Fit the network: phases of training with a round of mining between them, logs, and a checkpoint after every epoch.
 
 Interrupted at any moment and called again with the same configuration, it continues from the last whole epoch and ends
-with the same weights, bit for bit. It knows nothing of thresholds or detectors.
+with the same weights, bit for bit. What comes out are the averaged weights of the epoch that was judged best. It knows
+nothing of thresholds or detectors.
 """
 
 import logging
@@ -12,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -26,14 +26,22 @@ from uyan.data.sampler import BalancedBatchSampler
 from uyan.errors import TrainingError
 from uyan.frontend import Cmvn
 from uyan.model.network import Network
+from uyan.training.best import BEST, BestWeights, Judge
 from uyan.training.checkpoint import CONFIG_HASH, SafetensorsIO, load_tensors, save_tensors
 from uyan.training.config import TrainingConfig
+from uyan.training.ema import AveragedWeights
+from uyan.training.focal_switch import FocalSwitch
+from uyan.training.gradient_norm import GradientNorm
 from uyan.training.module import WakeWordModule
+from uyan.training.watch import EpochReport, Order, Watch
 
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "model.safetensors"
 
-EpochReport = Callable[[int, dict[str, float]], None]
-"""Called after every epoch with its number and the logged values."""
+Mine = Callable[[int, Network], ExampleMaker]
+"""Round number (from 1) and the network so far → what to train on from there; the same again for the same arguments."""
+
+FIRST_ROUND, LAST_ROUND = 0.25, 0.85
+"""Shares of the training after which the first and the last round of mining come."""
 
 
 @dataclass(frozen=True)
@@ -43,103 +51,155 @@ class FitData:
     train: ExampleMaker
     validation: ExampleMaker
     cmvn: Cmvn
+    mine: Mine | None = None
+    judge: Judge | None = None
 
 
-def fit(
-    network: Network,
-    data: FitData,
-    batches: BatchConfig,
-    config: TrainingConfig,
-    config_hash: str,
-    out: Path,
-    progress: Progress = silent,
-    on_epoch: EpochReport | None = None,
-) -> Network:
-    """Train in `out`, resuming what is there; returns the network with the weights it also saves."""
-    weights = out / WEIGHTS
+@dataclass(frozen=True)
+class FitPlan:
+    """How to learn, and where the state of it lies."""
+
+    batches: BatchConfig
+    config: TrainingConfig
+    learning_rate: float
+    """Peak; the config's, or the LR finder's."""
+    rounds: int
+    """Of mining."""
+    config_hash: str
+    out: Path
+
+
+@dataclass(frozen=True)
+class FitWatch:
+    """Whom to tell."""
+
+    progress: Progress = silent
+    tell: Callable[[str], None] = lambda line: None
+    on_epoch: EpochReport | None = None
+
+
+def phase_ends(epochs: int, rounds: int) -> list[int]:
+    """Epochs after which a phase ends: a round of mining follows each but the last.
+
+    >>> phase_ends(20, 4), phase_ends(20, 1), phase_ends(3, 4), phase_ends(20, 0)
+    ([5, 9, 13, 17, 20], [5, 20], [1, 2, 3], [20])
+    """
+    step = (LAST_ROUND - FIRST_ROUND) / max(1, rounds - 1)
+    ends = {max(1, round(epochs * (FIRST_ROUND + step * number))) for number in range(rounds)}
+    return sorted({end for end in ends if end < epochs} | {epochs})
+
+
+def fit(network: Network, data: FitData, plan: FitPlan, watch: FitWatch | None = None) -> Network:
+    """Train in `plan.out`, resuming what is there; returns the network with the weights it also saves."""
+    weights = plan.out / WEIGHTS
     if weights.is_file():
-        load_weights(network, weights, config_hash)
+        load_weights(network, weights, plan.config_hash)
         return network
-    network.set_cmvn(torch.tensor(data.cmvn.mean), torch.tensor(data.cmvn.variance))
-    with _quiet_lightning():
-        _fit_with_lightning(network, data, batches, config, config_hash, out, _Watch(progress, on_epoch))
-    save_weights(network, weights, config_hash)
-    return network.eval()
-
-
-def _fit_with_lightning(
-    network: Network,
-    data: FitData,
-    batches: BatchConfig,
-    config: TrainingConfig,
-    config_hash: str,
-    out: Path,
-    watch: "_Watch",
-) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
-    out.mkdir(parents=True, exist_ok=True)
+    plan.out.mkdir(parents=True, exist_ok=True)
+    network.set_cmvn(torch.tensor(data.cmvn.mean), torch.tensor(data.cmvn.variance))
+    _fit_phases(network, data, plan, watch or FitWatch())
+    load_weights(network, plan.out / BEST, plan.config_hash)
+    save_weights(network, weights, plan.config_hash)
+    return network
+
+
+def _fit_phases(network: Network, data: FitData, plan: FitPlan, watch: FitWatch) -> None:
+    ends = phase_ends(plan.config.epoch_count, plan.rounds if data.mine else 0)
+    done = finished_epochs(plan.out / CHECKPOINT, plan.config_hash)
+    train = data.train
+    for number, end in enumerate(ends):
+        if done >= end:
+            continue
+        if number and data.mine:
+            load_averaged(network, plan.out / CHECKPOINT, plan.config_hash)
+            train = data.mine(number, network)
+        with _quiet_lightning(), _interruptible():
+            _fit_phase(network, train, data, plan, end, watch)
+
+
+def _fit_phase(network: Network, train: ExampleMaker, data: FitData, plan: FitPlan, end: int, watch: FitWatch) -> None:
+    """Epochs up to `end`."""
+    config = plan.config
+    network.train()  # mining has put it into evaluation mode, and Lightning leaves it as it is
     pl.seed_everything(config.seed, workers=False, verbose=False)
-    workers = worker_count(batches.workers), worker_count(batches.validation_workers)
-    order = _sampler(data.train, batches, config.seed)
-    train = make_loader(data.train, order, workers[0], batches.prefetch, processes=1 + sum(workers))
-    judged = _sampler(data.validation, batches, config.seed)
-    validation = make_loader(data.validation, judged, workers[1], 2, processes=1 + sum(workers))
+    workers = worker_count(plan.batches.workers), worker_count(plan.batches.validation_workers)
+    processes = 1 + sum(workers)
+    order = batch_sampler(train, plan.batches, config.seed)
+    judged = batch_sampler(data.validation, plan.batches, config.seed)
     keep = ModelCheckpoint(
-        out, Path(CHECKPOINT).stem, every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
+        plan.out, Path(CHECKPOINT).stem, every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
     keep.FILE_EXTENSION = Path(CHECKPOINT).suffix
+    averaged = AveragedWeights(config)
     trainer = pl.Trainer(
-        max_epochs=config.epochs,
+        max_epochs=end,
         deterministic=True,
         accelerator="auto",
         devices=1,
         # A folder of CSV for every (re)start: Lightning's logger would delete the rows it finds.
-        logger=[CSVLogger(out, "logs"), TensorBoardLogger(out, "tensorboard", "")],
-        callbacks=[keep, _Order(order), watch],
-        plugins=[SafetensorsIO(config_hash)],
+        logger=[CSVLogger(plan.out, "logs"), TensorBoardLogger(plan.out, "tensorboard", "")],
+        callbacks=[
+            keep,
+            Order(order),
+            BestWeights(data.judge, plan.out, plan.config_hash),
+            averaged,
+            GradientNorm(config.clip_factor, config.clip_norm),
+            FocalSwitch(config, watch.tell),
+            Watch(watch.progress, watch.on_epoch, averaged, config.epoch_count, order),
+        ],
+        plugins=[SafetensorsIO(plan.config_hash)],
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
     )
-    last = out / CHECKPOINT
-    with _interruptible():
-        trainer.fit(WakeWordModule(network, config), train, validation, ckpt_path=last if last.is_file() else None)
+    last = plan.out / CHECKPOINT
+    trainer.fit(
+        WakeWordModule(network, config, plan.learning_rate),
+        make_loader(train, order, workers[0], plan.batches.prefetch, processes),
+        make_loader(data.validation, judged, workers[1], 2, processes),
+        ckpt_path=last if last.is_file() else None,
+    )
     network.cpu()
 
 
-def _sampler(maker: ExampleMaker, batches: BatchConfig, seed: int) -> BalancedBatchSampler:
-    return BalancedBatchSampler([len(items) for items in maker.sources.values()], batches.size, batches.ratio, seed)
+def batch_sampler(maker: ExampleMaker, batches: BatchConfig, seed: int, hard: int = 0) -> BalancedBatchSampler:
+    """Batches of what the maker has; `hard` is the least number of hard negatives to reckon with."""
+    sizes = [len(items) for items in maker.sources.values()]
+    return BalancedBatchSampler([*sizes[:2], max(sizes[2], hard)], batches.size, batches.ratio, seed)
 
 
-class _Order(pl.Callback):
-    """Tells the sampler which epoch it is."""
-
-    def __init__(self, sampler: BalancedBatchSampler) -> None:
-        self.sampler = sampler
-
-    def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        # Resumed, Lightning starts the loader, whose workers fetch ahead, before `on_train_epoch_start`.
-        self.sampler.set_epoch(checkpoint["epoch"] + 1)
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.sampler.set_epoch(trainer.current_epoch)
+def finished_epochs(checkpoint: Path, config_hash: str) -> int:
+    """Whole epochs behind a checkpoint; 0 where there is none."""
+    if not checkpoint.is_file():
+        return 0
+    return int(SafetensorsIO(config_hash).load_checkpoint(checkpoint)["epoch"]) + 1
 
 
-class _Watch(pl.Callback):
-    """Reports steps and epochs."""
+@dataclass(frozen=True)
+class TrainingState:
+    """What a report needs to know of a training that is over."""
 
-    def __init__(self, progress: Progress, on_epoch: EpochReport | None) -> None:
-        self.progress = progress
-        self.on_epoch = on_epoch
+    best_epoch: int
+    """From 0."""
+    epochs: int
+    focal_reason: str
+    """Why and when the loss was changed; empty where it was not."""
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        self.progress("train", trainer.global_step, int(trainer.estimated_stepping_batches))
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if self.on_epoch:
-            values = {name: float(value) for name, value in trainer.logged_metrics.items()}
-            self.on_epoch(trainer.current_epoch, values)
+def training_state(checkpoint: Path, config_hash: str) -> TrainingState:
+    """Read from the last checkpoint. Raises TrainingError when it is missing or of another configuration."""
+    state = SafetensorsIO(config_hash).load_checkpoint(checkpoint)
+    callbacks = state["callbacks"]
+    return TrainingState(callbacks["BestWeights"]["epoch"], state["epoch"] + 1, callbacks["FocalSwitch"]["reason"])
+
+
+def load_averaged(network: Network, checkpoint: Path, config_hash: str) -> None:
+    """The averaged weights of a checkpoint, which is what Lightning's `WeightAveraging` stores as its state."""
+    state = SafetensorsIO(config_hash).load_checkpoint(checkpoint)["state_dict"]
+    network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
+    network.eval()
 
 
 def save_weights(network: Network, path: Path, config_hash: str) -> None:

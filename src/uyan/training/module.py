@@ -5,46 +5,63 @@ where batches come from or where checkpoints go.
 """
 
 import math
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from uyan.data.examples import IGNORED, KEYWORD
 from uyan.data.loader import TensorBatch
 from uyan.errors import TrainingError
 from uyan.model.network import Network
 from uyan.training.config import TrainingConfig
-from uyan.training.losses import position_cross_entropy
+from uyan.training.losses import position_cross_entropy, position_focal
 
 
 class WakeWordModule(pl.LightningModule):
     """A network being trained."""
 
-    def __init__(self, network: Network, config: TrainingConfig) -> None:
+    def __init__(self, network: Network, config: TrainingConfig, learning_rate: float) -> None:
         super().__init__()
         self.network = network
         self.config = config
+        self.peak = learning_rate
+        self.focal = False
+        """Whether the loss has been switched (`focal_switch`)."""
 
     def on_train_epoch_start(self) -> None:
         """Seed dropout for the epoch."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.current_epoch)
 
+    def on_train_batch_start(self, batch: TensorBatch, batch_index: int) -> None:
+        """Set the learning rate: a function of the epoch and the share of it that is done.
+
+        Not of a count of steps: with each round of mining an epoch gets longer.
+        """
+        done = (self.current_epoch + batch_index / self.trainer.num_training_batches) / self.config.epoch_count
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.peak * learning_rate_share(done, self.config.warmup_share)
+
     def training_step(self, batch: TensorBatch, batch_index: int) -> Tensor:
         """Loss of one batch. Raises TrainingError when it is not finite."""
         features, labels = batch
-        loss = position_cross_entropy(self.network(features), labels, IGNORED, self.config.label_smoothing)
+        loss = self._loss(self.network(features), labels)
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss became {loss.item()} in epoch {self.current_epoch}, batch {batch_index}; the last whole "
-                "epoch is kept. Lower training.learning_rate and run again with another --out"
+                f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_index + 1}; the last "
+                "whole epoch is kept. Lower training.learning_rate and run again with another --out"
             )
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(features))
         return loss
 
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.focal:
+            return position_focal(logits, labels, IGNORED, self.config.focal_alpha, self.config.focal_gamma)
+        return position_cross_entropy(logits, labels, IGNORED, self.config.label_smoothing)
+
     def validation_step(self, batch: TensorBatch, batch_index: int) -> None:
-        """Loss and accuracy by class over validation positions."""
+        """Loss and accuracy by class over validation positions; the loss is the first one, to compare all epochs by."""
         features, labels = batch
         logits = self.network(features)
         loss = position_cross_entropy(logits, labels, IGNORED, self.config.label_smoothing)
@@ -55,32 +72,28 @@ class WakeWordModule(pl.LightningModule):
         self.log("val_position_miss_rate", 1 - _share(heard, keyword), batch_size=count)
         self.log("val_position_false_alarm_rate", _share(heard, background), batch_size=count)
 
-    def configure_optimizers(self) -> Any:
-        """AdamW with weight decay on convolutions only; warm-up then cosine, stepped every batch."""
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        plain = [p for p in self.network.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": decayed, "weight_decay": self.config.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
-        total = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_share(step, total, self.config.warmup_share)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW with weight decay on convolutions only."""
+        return make_optimizer(self.network, self.peak, self.config.weight_decay)
 
 
-def learning_rate_share(step: int, total: int, warmup_share: float) -> float:
-    """Share of the peak learning rate at a step.
+def make_optimizer(network: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW over all parameters; biases and norms are not decayed."""
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=learning_rate)
 
-    >>> [round(learning_rate_share(s, 100, 0.1), 3) for s in (0, 9, 10, 55, 100)]
-    [0.1, 1.0, 1.0, 0.5, 0.0]
+
+def learning_rate_share(done: float, warmup_share: float) -> float:
+    """Share of the peak learning rate when a share `done` of the training is over: linear warm-up, then a cosine.
+
+    >>> [round(learning_rate_share(done, 0.1), 3) for done in (0.0, 0.05, 0.1, 0.55, 1.0)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    warmup = max(1, round(total * warmup_share))
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup))))
+    if done < warmup_share:
+        return done / warmup_share
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - warmup_share) / (1 - warmup_share))))
 
 
 def _share(heard: Tensor, among: Tensor) -> Tensor:

@@ -1,0 +1,71 @@
+"""The trunk file or bundle that `training.init` names, read and checked for what it has heard."""
+
+import csv
+from pathlib import Path
+
+from uyan.bundle import load
+from uyan.data.recording import unknown_speaker_id
+from uyan.errors import ConfigError, DataError
+from uyan.export.onnx_weights import bundle_weights
+from uyan.pipeline.prepare import Material
+from uyan.pipeline.workspace import CONFIG, Workspace
+from uyan.recipe import load_recipe
+from uyan.training.config import START_FILES, STARTS
+from uyan.training.trunk import Learnt, Shape, Trunk, TrunkInfo, guard_trunk, load_trunk
+
+TRUNK_SUFFIX, BUNDLE_SUFFIX = START_FILES
+_SPLITS = "splits.csv"
+
+
+def checked_trunk(run: Workspace, material: Material) -> Trunk:
+    """The file that `training.init` names.
+
+    Raises ConfigError when there is none, LeakageError when it has heard what judges this run.
+    """
+    path = run.base / run.recipe.training.init
+    if not path.is_file():
+        raise ConfigError(f"training.init: {path} does not exist; paths are relative to the recipe")
+    trunk = load_trunk(path) if path.suffix == TRUNK_SUFFIX else _trunk_of_bundle(run, path)
+    if trunk.info.learnt:
+        guard_trunk(trunk.info.learnt, material.members, path)
+    return trunk
+
+
+def _trunk_of_bundle(run: Workspace, path: Path) -> Trunk:
+    bundle = load(path)
+    size, weights = bundle_weights(bundle)
+    shape = Shape(size, bundle.info.window_frames, bundle.info.frontend.mels, bundle.info.frontend.digest())
+    learnt = _learnt_beside(run, path)
+    return Trunk(path, TrunkInfo(shape, (bundle.info.label,), learnt, bundle.info.config_hash), weights)
+
+
+def _learnt_beside(run: Workspace, bundle: Path) -> Learnt | None:
+    """What a bundle learnt from, by the `splits.csv` of its run's folder; a bundle itself does not say."""
+    splits, config = bundle.with_name(_SPLITS), bundle.with_name(CONFIG)
+    if not splits.is_file():
+        run.warn(
+            f"{bundle.name} does not say who it learnt from, and no {_SPLITS} lies beside it: whether it has heard "
+            "this run's validation and test speakers cannot be checked, and the figures may flatter"
+        )
+        return None
+    if _start_of(config) not in STARTS:
+        run.warn(
+            f"{bundle.name} may have been made from yet another trunk or bundle: only what its own run trained on is "
+            "checked against this run's validation and test speakers"
+        )
+    try:
+        with splits.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
+        heard = [row for row in rows if row["counted"] == "1" and not row["excluded"]]
+        speakers = {row["speaker_id"] for row in heard if row["speaker_id"] != unknown_speaker_id(row["path"])}
+        return Learnt(frozenset(speakers), frozenset(row["content_sha1"] for row in heard))
+    except (KeyError, TypeError, ValueError, csv.Error) as reason:
+        raise DataError(f"{splits}: not a list of recordings as uyan writes it ({reason!r})") from reason
+
+
+def _start_of(config: Path) -> str:
+    """What the run of a `config.yaml` started from; empty where that file is none of ours."""
+    try:
+        return load_recipe(config).training.init
+    except ConfigError:
+        return ""
