@@ -207,6 +207,7 @@ def changed(value: Any, path: tuple[str, ...]) -> Any:
         ("split", "fold"): 1,
         ("data", "manifests"): ["b.csv"],
         ("training", "epochs"): 7,
+        ("training", "focal_switch"): "never",
         ("mining", "manifests"): ["more.csv"],
         ("training", "init"): "words",
         ("batches", "ratio"): [1, 2, 1],

@@ -85,8 +85,21 @@ def test_the_optimizer_forgets_the_gradients_of_the_first_loss() -> None:
     assert module.focal and state == {}
 
 
+def test_told_to_it_switches_whatever_validation_says() -> None:
+    told: list[str] = []
+    callback = FocalSwitch(TrainingConfig(epochs=10, focal_switch="always"), told.append)
+    module = started(callback)
+    seen = []
+    for epoch in range(5):
+        validate(callback, module, epoch, (0.0, 0.5))
+        seen.append(module.focal)
+    assert seen == [False, False, True, True, True]
+    assert callback.reason == "after epoch 3 of 10, as the recipe says"
+    assert len(told) == 1
+
+
 def test_turned_off_it_never_switches() -> None:
-    callback = FocalSwitch(TrainingConfig(epochs=4, focal_switch=False), pytest.fail)
+    callback = FocalSwitch(TrainingConfig(epochs=4, focal_switch="never"), pytest.fail)
     module = started(callback)
     for epoch in range(4):
         validate(callback, module, epoch, LEANS)

@@ -55,7 +55,7 @@ class VariantConfig:
     clip_db: float = 12.0
     """Driven into the rails by up to this much."""
     gain_db: float = 10.0
-    """Level changes by up to this much either way, before clipping."""
+    """Level changes by up to this much either way; what is clipped ends at full scale all the same."""
 
     def __post_init__(self) -> None:
         if self.positive < 0 or self.negative < 0:

@@ -17,7 +17,7 @@ from uyan.voices.demo_corpus import demo_stream, write_demo
 OCCURRENCES = 12
 EARLY_S, LATE_S = 0.5, 1.0
 """A detection within this time of the word's end is a hit."""
-TRAINING = {"epochs": 40, "learning_rate": 2e-3}
+TRAINING = {"epochs": 24, "learning_rate": 2e-3}
 VARIANTS = {"positive": 2, "negative": 1}
 """A few, to be quick: the voices are synthetic and many."""
 

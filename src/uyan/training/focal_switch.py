@@ -53,14 +53,14 @@ class FocalSwitch(pl.Callback):
         module.focal = self.epoch is not None
 
     def on_validation_end(self, trainer: pl.Trainer, module: Any) -> None:
-        if trainer.sanity_checking or not self.config.focal_switch:
+        if trainer.sanity_checking or self.config.focal_switch == "never":
             return
         metrics = trainer.callback_metrics
         rates = float(metrics["val_position_miss_rate"]), float(metrics["val_position_false_alarm_rate"])
         self.history.append(rates)
         done = trainer.current_epoch + 1
-        if self.epoch is None and should_switch(self.history, done / self.config.epoch_count):
-            self.epoch, self.reason = trainer.current_epoch, _in_words(rates, done, self.config.epoch_count)
+        if self.epoch is None and (reason := self._reason(done)):
+            self.epoch, self.reason = trainer.current_epoch, reason
             module.focal = True
             # Adam's second moments remember larger gradients for thousands of steps: kept, they would cut the learning
             # rate to a fifth.
@@ -70,6 +70,13 @@ class FocalSwitch(pl.Callback):
                 f"{self.reason}: going on with the focal loss (alpha {self.config.focal_alpha:g}, gamma "
                 f"{self.config.focal_gamma:g}), without smoothing and class weights"
             )
+
+    def _reason(self, done: int) -> str:
+        """Why to switch after so many epochs; empty where there is no reason."""
+        epochs = self.config.epoch_count
+        if self.config.focal_switch == "always":
+            return f"after epoch {done} of {epochs}, as the recipe says" if done / epochs >= EARLIEST_SHARE else ""
+        return _in_words(self.history[-1], done, epochs) if should_switch(self.history, done / epochs) else ""
 
     def state_dict(self) -> dict[str, Any]:
         return {"history": [list(rates) for rates in self.history], "epoch": self.epoch, "reason": self.reason}
