@@ -151,18 +151,17 @@ def test_an_average_lies_among_what_it_averages(weights: list[float], epoch: int
     assert min([0.0, *weights]) - 1e-5 <= averaged.weights["weight"].item() <= max([0.0, *weights]) + 1e-5
 
 
-def test_applied_and_taken_back() -> None:
+def test_put_in_for_validation_and_taken_back() -> None:
     module, averaged = started()
     for weight in (0.7, 0.3):
         module.weight.data.fill_(weight)
         update(averaged, module)
     before = {name: value.clone() for name, value in module.state_dict().items()}
     parameter = module.weight
-    with averaged.applied(module):
-        assert module.weight is parameter  # in place: the optimizer keeps its hold
-        assert module.weight.item() == pytest.approx((0.3 * 0.7 + 0.3) / 1.3)
-    with pytest.raises(RuntimeError, match="mined in vain"), averaged.applied(module):
-        raise RuntimeError("mined in vain")
+    averaged.on_validation_start(None, module)  # type: ignore[arg-type]
+    assert module.weight is parameter  # in place: the optimizer keeps its hold
+    assert module.weight.item() == pytest.approx((0.3 * 0.7 + 0.3) / 1.3)
+    averaged.on_validation_end(None, module)  # type: ignore[arg-type]
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.ticker import NullFormatter
 
 from uyan.evaluation.comparison import Difference, PowerLaw
-from uyan.evaluation.figures import CURVE, MARK, MUTED, _canvas
+from uyan.evaluation.figures import CURVE, MARK, MUTED, canvas
 from uyan.evaluation.intervals import Interval
 
 MARKERS = "osD^vP"
@@ -30,7 +30,7 @@ class CurveLine:
 def differences_figure(differences: Mapping[str, Mapping[str, Difference]], title: str, path: Path) -> None:
     """Write condition → row → difference as points with intervals, red where the interval leaves zero out."""
     listed = [(f"{row}, {condition}", d) for condition, rows in differences.items() for row, d in rows.items()]
-    figure, axes = _canvas((7.6, 1.8 + 0.36 * len(listed)))
+    figure, axes = canvas((7.6, 1.8 + 0.36 * len(listed)))
     for place, (_, difference) in enumerate(listed):
         interval = difference.interval or Interval(difference.mean, difference.mean)
         axes.errorbar(
@@ -57,7 +57,7 @@ def learning_curve_figure(
 
     `law`, where there is one, is that of the first line; it is drawn on to twice the largest size.
     """
-    figure, axes = _canvas((7.6, 5.6))
+    figure, axes = canvas((7.6, 5.6))
     for number, (name, line) in enumerate(lines.items()):
         marker, percent = MARKERS[number % len(MARKERS)], 100 * np.array(line.miss_rates)
         if line.intervals:

@@ -36,7 +36,7 @@ def det_figure(curve: DetCurve, path: Path) -> None:
     misses = np.clip(curve.miss_rate, lowest_miss, 1 - lowest_miss)
     eer = equal_error_rate(curve)
     highest = max(0.6, min(2 * eer, 0.99))
-    figure, axes = _canvas((6.4, 6.2))
+    figure, axes = canvas((6.4, 6.2))
     axes.plot(ndtri(alarms), ndtri(misses), color=CURVE, linewidth=2)
     axes.axline((0, 0), slope=1, color=MUTED, linewidth=0.8, linestyle=(0, (4, 4)))
     at = float(ndtri(np.clip(eer, max(lowest_alarm, lowest_miss), highest)))
@@ -62,7 +62,7 @@ def event_curve_figure(curve: EventCurve, operating_point: OperatingPoint, path:
     fah, miss_rate = attainable(curve)
     # The staircase goes on as a level line to the right edge of the picture.
     fah, percent = np.append(fah, max(fah[-1], furthest_fah)), 100 * np.append(miss_rate, miss_rate[-1])
-    figure, axes = _canvas((7.6, 5.6))
+    figure, axes = canvas((7.6, 5.6))
     dots = axes.plot(curve.fah, 100 * curve.miss_rate, "o", color=CURVE, alpha=0.35, markersize=4)[0]
     dots.set_label("single thresholds")
     axes.step(fah, percent, where="post", color=CURVE, linewidth=2, label="lowest attainable miss rate")
@@ -79,7 +79,7 @@ def event_curve_figure(curve: EventCurve, operating_point: OperatingPoint, path:
 
 def pooled_figure(curves: Mapping[str, EventCurve], path: Path) -> None:
     """Write miss rate against FAH as a picture, the attainable staircase of each condition in a colour of its own."""
-    figure, axes = _canvas((7.6, 5.6))
+    figure, axes = canvas((7.6, 5.6))
     for (name, curve), colour in zip(curves.items(), itertools.cycle(CONDITIONS), strict=False):
         fah, miss_rate = attainable(curve)
         fah, percent = np.append(fah, max(fah[-1], POOLED_TO_FAH)), 100 * np.append(miss_rate, miss_rate[-1])
@@ -107,7 +107,8 @@ def save_det_csv(curve: DetCurve, path: Path) -> None:
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
-def _canvas(size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
+def canvas(size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
+    """An empty picture in the style of all of them."""
     figure = Figure(figsize=size_inches, dpi=150, layout="constrained", facecolor="white")
     axes = figure.add_subplot()
     axes.grid(color="#e3e6ea", linewidth=0.8)

@@ -5,8 +5,6 @@ the weights being trained, and a training here is several of them, one a round o
 lays them out. It knows nothing of what the weights mean.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
@@ -42,15 +40,6 @@ class AveragedWeights(pl.Callback):
         epochs = self.config.epoch_count
         late = epoch >= epochs - min(self.config.ema_late_epochs, epochs // 2)
         return self.config.ema_late_decay if late else self.config.ema_decay
-
-    @contextmanager
-    def applied(self, module: pl.LightningModule) -> Iterator[None]:
-        """The averaged weights in `module` for as long as it lasts."""
-        self._put_average(module)
-        try:
-            yield
-        finally:
-            self._put_back(module)
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         # After a checkpoint has been read and the module has been moved to its device.
