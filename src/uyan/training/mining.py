@@ -19,9 +19,10 @@ from uyan.data.pool import HardNegative, is_variant, rank
 from uyan.data.pool import Scan as Scan
 from uyan.errors import AudioError
 from uyan.frontend import Features, FrontendConfig, StreamingFrontend, sample_end, seconds_to_frames
+from uyan.model.folding import folded
 from uyan.model.network import STRIDE, Network
 from uyan.training.config import MiningConfig
-from uyan.training.dense import Margins, Piece, cached_blocks, cut, dense_margins, evaluating
+from uyan.training.dense import Margins, Piece, cached_blocks, cut, dense_margins
 from uyan.training.dense import ScanSource as ScanSource
 
 STAGE = "mining"
@@ -105,11 +106,10 @@ def _scan(
 ) -> Scan:
     tally = _Tally(config, network.window_frames, number, weights_digest(network))
     progress(STAGE, 0, total)
-    with evaluating(network):
-        for margins in dense_margins(network, pieces):
-            tally.take(margins)
-            if margins.total is not None:
-                progress(STAGE, tally.passed, total)
+    for margins in dense_margins(folded(network), pieces):
+        tally.take(margins)
+        if margins.total is not None:
+            progress(STAGE, tally.passed, total)
     return tally.scan()
 
 
