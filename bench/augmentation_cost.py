@@ -23,7 +23,7 @@ from uyan.data.loader import TensorBatch
 from uyan.data.sampler import BalancedBatchSampler
 from uyan.data.variants import VariantConfig, VariantTable
 from uyan.frontend import FrontendConfig, seconds_to_frames
-from uyan.model.network import NetworkConfig
+from uyan.model.network import USUAL_WINDOW_S
 
 TARGET_PERCENT = 70.0
 
@@ -65,7 +65,7 @@ def _maker(cache: FeatureCache, names: list[str], table: VariantTable, augment: 
         [Segment(name, 0) for name in names[-BACKGROUNDS:]],
         BatchConfig(),
         augment,
-        seconds_to_frames(NetworkConfig().window_s),
+        seconds_to_frames(USUAL_WINDOW_S),
         hard=[Segment(name, 0) for name in names[2 * third :]],
         variants=table,
     )

@@ -16,7 +16,7 @@ from uyan.data.cache import FeatureCache
 from uyan.data.examples import BatchConfig, ExampleMaker, Positive, Segment
 from uyan.data.locate import Span
 from uyan.frontend import FrontendConfig, seconds_to_frames
-from uyan.model.network import Network, NetworkConfig
+from uyan.model.network import USUAL_WINDOW_S, Network, NetworkConfig
 
 CLIP_FRAMES = 150
 """1.5 s: with 64 mels in fp16, 19.2 kB (MISSION 7.1)."""
@@ -54,7 +54,7 @@ def example_maker(cache: FeatureCache, names: Sequence[str]) -> ExampleMaker:
         [Segment(name, 0) for name in names[-BACKGROUNDS:]],
         BatchConfig(),
         AugmentConfig(),
-        seconds_to_frames(NetworkConfig().window_s),
+        seconds_to_frames(USUAL_WINDOW_S),
     )
 
 
@@ -62,4 +62,4 @@ def default_network() -> Network:
     """The network of a recipe that says nothing about it, with random weights."""
     torch.manual_seed(42)
     config = NetworkConfig()
-    return Network(config, FrontendConfig().mels, seconds_to_frames(config.window_s))
+    return Network(config, FrontendConfig().mels, seconds_to_frames(USUAL_WINDOW_S))

@@ -40,7 +40,7 @@ def test_defaults_are_the_mission() -> None:
     detector = recipe.detector
     assert (detector.hop_s, detector.votes, detector.ballots) == (0.1, 3, 5)
     assert (detector.hysteresis, detector.lockout_s) == (0.1, 1.5)
-    assert recipe.network.window_s == 1.0
+    assert recipe.network.window_s == "auto"
     assert (recipe.batches.workers, recipe.batches.validation_workers, recipe.batches.prefetch) == (16, 8, 4)
 
 
@@ -202,6 +202,7 @@ def changed(value: Any, path: tuple[str, ...]) -> Any:
     """Another value of the same kind that is still valid at that place."""
     special = {
         ("network", "size"): "small",
+        ("network", "window_s"): 1.2,
         ("detector", "hop_s"): 0.2,
         ("detector", "votes"): 2,
         ("split", "fold"): 1,

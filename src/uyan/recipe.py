@@ -21,7 +21,7 @@ from uyan.data.variants import VariantConfig
 from uyan.decision import DetectorConfig
 from uyan.errors import ConfigError
 from uyan.frontend import FrontendConfig
-from uyan.model.network import NetworkConfig
+from uyan.model.network import USUAL_WINDOW_S, NetworkConfig
 from uyan.training.config import MiningConfig, PretrainConfig, TrainingConfig
 
 # Besides YAMLError: a date that does not exist is a ValueError, endless nesting a RecursionError.
@@ -116,9 +116,10 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _hop_within_window(self) -> "Recipe":
-        if self.detector.hop_s > self.network.window_s:
+        window_s = USUAL_WINDOW_S if self.network.window_s == "auto" else self.network.window_s
+        if self.detector.hop_s > window_s:
             raise ConfigError(
-                f"detector.hop_s {self.detector.hop_s:g} is longer than network.window_s {self.network.window_s:g}: "
+                f"detector.hop_s {self.detector.hop_s:g} is longer than network.window_s {window_s:g}: "
                 "audio between two windows would never be heard"
             )
         return self

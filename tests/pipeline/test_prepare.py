@@ -148,31 +148,6 @@ def test_few_positives_are_warned_about_with_their_number(prepared: Prepared) ->
     assert len(run.warnings) == 1
 
 
-def test_a_word_longer_than_the_window_is_warned_about_with_the_numbers(prepared: Prepared) -> None:
-    _, material = prepared
-    run = workspace(prepared[0].base, network={"window_s": 0.3})
-    make_features(run, material.members)
-    lengths_s = np.array([span.frames for span in material.words.values()]) / 100
-    longest_s, longer = np.percentile(lengths_s, 95), (lengths_s > 0.3).sum()
-    assert longer > 0
-    assert any(
-        f"longer than the window of 0.30 s in {longer} of {len(lengths_s)} recordings "
-        f"(95 % are within {longest_s:.2f} s)" in warning
-        for warning in run.warnings
-    )
-
-
-def test_the_window_that_the_warning_advises_is_long_enough(prepared: Prepared) -> None:
-    _, material = prepared
-    run = workspace(prepared[0].base, network={"window_s": 0.3})
-    make_features(run, material.members)
-    (warning,) = (w for w in run.warnings if "network.window_s" in w)
-    advised_s = float(warning.split("set network.window_s to ")[1].split()[0])
-    again = workspace(prepared[0].base, network={"window_s": advised_s})
-    make_features(again, material.members)
-    assert not any("network.window_s" in w for w in again.warnings)
-
-
 def test_near_duplicates_are_remembered(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     run, material = prepared
     from uyan.pipeline import prepare as module

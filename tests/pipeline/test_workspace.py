@@ -1,12 +1,14 @@
 """A run's folder belongs to one configuration, and paths are where the recipe says."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from uyan.errors import ConfigError
-from uyan.pipeline.workspace import CONFIG, Workspace
+from uyan.pipeline.workspace import CONFIG, LOCK, Workspace
 from uyan.recipe import load_recipe, parse_recipe
 
 
@@ -19,7 +21,7 @@ def test_open_pins_the_configuration(tmp_path: Path) -> None:
     run = workspace(tmp_path, training={"epochs": 3})
     run.open()
     assert load_recipe(run.out / CONFIG) == run.recipe
-    assert [file.name for file in run.out.iterdir()] == [CONFIG]
+    assert {file.name for file in run.out.iterdir()} == {CONFIG, LOCK}
 
 
 def test_the_same_configuration_may_go_on(tmp_path: Path) -> None:
@@ -27,6 +29,20 @@ def test_the_same_configuration_may_go_on(tmp_path: Path) -> None:
     workspace(tmp_path).open()
     workspace(tmp_path, cache={"workers": 1}).open()  # what changes no result does not matter
     assert load_recipe(tmp_path / "runs/one" / CONFIG).cache.workers == 1
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
+    run = workspace(tmp_path)
+    run.out.mkdir(parents=True)
+    hold = "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(1, flush=True); input()"
+    command = [sys.executable, "-c", hold, str(run.out / LOCK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout and other.stdout.readline() == b"1\n"
+        with pytest.raises(ConfigError, match=r"--out .*one: another process is at work there; wait for it"):
+            run.open()
+        other.communicate(b"\n")
+    run.open()
+    assert load_recipe(run.out / CONFIG) == run.recipe
 
 
 def test_before_training_a_mistake_can_be_mended_in_place(tmp_path: Path) -> None:
@@ -103,6 +119,6 @@ def test_the_cache_is_beside_the_run_or_where_the_recipe_says(tmp_path: Path) ->
     assert cache.folder.parent == tmp_path / "kept/features"
 
 
-@pytest.mark.parametrize(("window_s", "frames"), [(1.0, 100), (0.5, 50), (1.36, 136)])
-def test_the_window_in_frames(tmp_path: Path, window_s: float, frames: int) -> None:
+@pytest.mark.parametrize(("window_s", "frames"), [(1.0, 100), (0.5, 50), (1.36, 136), ("auto", 100)])
+def test_the_window_in_frames(tmp_path: Path, window_s: float | str, frames: int) -> None:
     assert workspace(tmp_path, network={"window_s": window_s}).window_frames == frames

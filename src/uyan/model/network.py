@@ -20,6 +20,8 @@ STRIDE = 2
 CLASSES = 2
 """Logits per position: background, keyword."""
 
+USUAL_WINDOW_S = 1.0
+"""MISSION 6.1."""
 SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 0.3, 10.0
 """Of windows that a word can be heard in and a stream can be scored by."""
 
@@ -49,13 +51,14 @@ class NetworkConfig:
 
     size: Size = "medium"
     """small ≈ 30 k, medium ≈ 65 k, large ≈ 260 k parameters at a 1.0 s window."""
-    window_s: float = 1.0
-    """Length of the sliding window, and so the receptive field (MISSION 6.1)."""
+    window_s: float | Literal["auto"] = "auto"
+    """Length of the sliding window, and so the receptive field; auto: 1.0 s (MISSION 6.1), or as much longer as the
+    recordings of the keyword need (`pipeline.window`)."""
     dropout: float = 0.2
     """Share of channels dropped before the logits while training."""
 
     def __post_init__(self) -> None:
-        if not SHORTEST_WINDOW_S <= self.window_s <= LONGEST_WINDOW_S:
+        if self.window_s != "auto" and not SHORTEST_WINDOW_S <= self.window_s <= LONGEST_WINDOW_S:
             raise ConfigError(
                 f"network.window_s must lie in [{SHORTEST_WINDOW_S:g}, {LONGEST_WINDOW_S:g}], not {self.window_s}"
             )

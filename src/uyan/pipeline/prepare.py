@@ -2,13 +2,10 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from uyan.audio import Samples, read
 from uyan.data.cache import FeatureCache, extract
@@ -24,11 +21,11 @@ from uyan.data.variant_features import extract_variants
 from uyan.data.variants import VariantTable
 from uyan.errors import DataError
 from uyan.files import replacing
-from uyan.frontend import HOP_S, Cmvn
+from uyan.frontend import Cmvn
+from uyan.pipeline.window import settle_window
 from uyan.pipeline.workspace import Workspace
 
 QUARANTINED_SHOWN = 20
-LONG_WORD_PERCENTILE = 95
 DUPLICATES_VERSION = 1
 """Of the search whose groups are remembered; another search must not decide by them."""
 
@@ -159,7 +156,7 @@ def make_features(run: Workspace, members: Sequence[Member]) -> Material:
     cmvn.save(run.out / "stats.json")
     positives = [m for m in spoken if is_positive(m.recording, run.recipe.keyword)]
     words = {m.content_sha1: locate_word(cache.get(m.content_sha1)) for m in positives}
-    _warn_about_positives(run, words)
+    settle_window(run, list(words.values()))
     rooms = sorted((m.content_sha1, m.recording.file) for m in members if m.recording.kind == "rir" and m.active)
     table = VariantTable(run.recipe.variants, tuple(sha1 for sha1, _ in rooms))
     material = Material(list(members), cache, cmvn, words, table)
@@ -167,19 +164,6 @@ def make_features(run: Workspace, members: Sequence[Member]) -> Material:
     responses = [(file, sha1) for sha1, file in rooms]
     extract_variants(wanted, responses, cache, run.recipe.variants, run.recipe.cache.workers, run.progress)
     return material
-
-
-def _warn_about_positives(run: Workspace, words: dict[str, Span]) -> None:
-    lengths_s = np.array([span.frames for span in words.values()]) * HOP_S
-    window_s = run.recipe.network.window_s
-    longest_s = float(np.percentile(lengths_s, LONG_WORD_PERCENTILE))
-    if longest_s > window_s:
-        longer = int((lengths_s > window_s).sum())
-        run.warn(
-            f"the spoken keyword is longer than the window of {window_s:.2f} s in {longer} of {len(words)} recordings "
-            f"({LONG_WORD_PERCENTILE} % are within {longest_s:.2f} s); set network.window_s to "
-            f"{math.ceil(10 * longest_s) / 10:.1f} or more"
-        )
 
 
 def example_maker(

@@ -179,7 +179,7 @@ def _learnt(members: Sequence[Member]) -> Learnt:
 
 
 def _start_from_file(run: Workspace, material: Material, network: Network) -> None:
-    trunk = checked_trunk(run, material)
+    trunk = checked_trunk(run, material.members)
     start_from(network, trunk, _shape(run))
     if trunk.source.suffix == BUNDLE_SUFFIX:
         check_parity(network, load(trunk.source))

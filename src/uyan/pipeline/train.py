@@ -26,7 +26,7 @@ def train_network(run: Workspace, material: Material) -> Network:
     recipe, digest = run.recipe, run.recipe.training_digest()
     _pin_recordings(run, material)
     if recipe.training.init not in STARTS:
-        checked_trunk(run, material)
+        checked_trunk(run, material.members)
     if (run.training / WEIGHTS).is_file():
         network = Network(recipe.network, recipe.frontend.mels, run.window_frames)
         load_weights(network, run.training / WEIGHTS, digest)

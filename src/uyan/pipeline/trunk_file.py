@@ -1,13 +1,15 @@
 """The trunk file or bundle that `training.init` names, read and checked for what it has heard."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from uyan.bundle import load
 from uyan.data.recording import unknown_speaker_id
+from uyan.data.split import Member
 from uyan.errors import ConfigError, DataError
 from uyan.export.onnx_weights import bundle_weights
-from uyan.pipeline.prepare import Material
+from uyan.frontend import HOP_S
 from uyan.pipeline.workspace import CONFIG, Workspace
 from uyan.recipe import load_recipe
 from uyan.training.config import START_FILES, STARTS
@@ -17,18 +19,33 @@ TRUNK_SUFFIX, BUNDLE_SUFFIX = START_FILES
 _SPLITS = "splits.csv"
 
 
-def checked_trunk(run: Workspace, material: Material) -> Trunk:
+def checked_trunk(run: Workspace, members: Sequence[Member]) -> Trunk:
     """The file that `training.init` names.
 
     Raises ConfigError when there is none, LeakageError when it has heard what judges this run.
     """
+    path = _start_file(run)
+    trunk = load_trunk(path) if path.suffix == TRUNK_SUFFIX else _trunk_of_bundle(run, path)
+    if trunk.info.learnt:
+        guard_trunk(trunk.info.learnt, members, path)
+    return trunk
+
+
+def start_window_s(run: Workspace) -> float | None:
+    """The window of the file that `training.init` names; None where it names none. Raises as `checked_trunk`."""
+    if run.recipe.training.init in STARTS:
+        return None
+    path = _start_file(run)
+    trunk = path.suffix == TRUNK_SUFFIX
+    frames = load_trunk(path).info.shape.window_frames if trunk else load(path).info.window_frames
+    return round(frames * HOP_S, 2)
+
+
+def _start_file(run: Workspace) -> Path:
     path = run.base / run.recipe.training.init
     if not path.is_file():
         raise ConfigError(f"training.init: {path} does not exist; paths are relative to the recipe")
-    trunk = load_trunk(path) if path.suffix == TRUNK_SUFFIX else _trunk_of_bundle(run, path)
-    if trunk.info.learnt:
-        guard_trunk(trunk.info.learnt, material.members, path)
-    return trunk
+    return path
 
 
 def _trunk_of_bundle(run: Workspace, path: Path) -> Trunk:

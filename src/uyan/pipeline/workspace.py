@@ -6,18 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import BaseFileLock, FileLock, Timeout
+
 from uyan.data.cache import FeatureCache
 from uyan.data.parallel import Progress, silent
 from uyan.errors import ConfigError, DataError
 from uyan.evaluation.streams import LEAD_S
 from uyan.files import replacing
 from uyan.frontend import seconds_to_frames
+from uyan.model.network import USUAL_WINDOW_S
 from uyan.recipe import Recipe, load_recipe
 
 Tell = Callable[[str], None]
 """Shows the user a line."""
 
-CONFIG = "config.yaml"
+CONFIG, LOCK = "config.yaml", ".lock"
 
 
 def say_nothing(line: str) -> None:
@@ -37,14 +40,25 @@ class Workspace:
     tell: Tell = say_nothing
     warnings: list[str] = field(default_factory=list)
     """What the reader of any figure must know; part of every report."""
+    window_s: float = USUAL_WINDOW_S
+    """Of the sliding window; where the recipe leaves it open, settled with the features (`pipeline.window`)."""
     quarantined: list[tuple[str, str]] = field(default_factory=list)
     """Path and reason of every recording that cannot be used."""
 
-    def open(self) -> None:
-        """Create the folder and pin the configuration.
+    _held: BaseFileLock | None = field(default=None, init=False, repr=False)
+    """Let go with the workspace, and at the latest with the process."""
 
-        Raises ConfigError if weights of another configuration lie there; the threshold and the test may change.
+    def __post_init__(self) -> None:
+        if self.recipe.network.window_s != "auto":
+            self.window_s = self.recipe.network.window_s
+
+    def open(self) -> None:
+        """Create the folder, keep other processes out of it until this one ends, and pin the configuration.
+
+        Raises ConfigError if weights of another configuration lie there (the threshold and the test may change), or if
+        another process is at work in it.
         """
+        self._lock()
         pinned = self.out / CONFIG
         trained = self.training.is_dir() and pinned.is_file()
         if trained and load_recipe(pinned).training_digest() != self.recipe.training_digest():
@@ -54,6 +68,18 @@ class Workspace:
         try:
             with replacing(pinned) as partial:
                 partial.write_text(self.recipe.to_yaml(), encoding="utf-8")
+        except OSError as reason:
+            raise ConfigError(f"--out {self.out}: cannot be written ({reason}); choose another folder") from reason
+
+    def _lock(self) -> None:
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            self._held = FileLock(self.out / LOCK, is_singleton=True)
+            self._held.acquire(blocking=False)
+        except Timeout:
+            raise ConfigError(
+                f"--out {self.out}: another process is at work there; wait for it, or choose another folder"
+            ) from None
         except OSError as reason:
             raise ConfigError(f"--out {self.out}: cannot be written ({reason}); choose another folder") from reason
 
@@ -96,9 +122,9 @@ class Workspace:
     @property
     def lead_s(self) -> float:
         """Quiet before a positive that is judged: the detector must have scored whole windows before the word."""
-        return max(LEAD_S, self.recipe.network.window_s + 0.5)
+        return max(LEAD_S, self.window_s + 0.5)
 
     @property
     def window_frames(self) -> int:
         """The sliding window, and so the network's receptive field."""
-        return seconds_to_frames(self.recipe.network.window_s)
+        return seconds_to_frames(self.window_s)
