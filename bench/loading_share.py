@@ -19,8 +19,9 @@ from torch.utils.data import DataLoader
 from bench.material import default_network, example_maker, write_clips
 from bench.measure import Figure, seconds_of
 from uyan.data.cache import FeatureCache
-from uyan.data.examples import IGNORED, BatchConfig, ExampleMaker
+from uyan.data.examples import BatchConfig, ExampleMaker
 from uyan.data.loader import TensorBatch, make_loader, worker_count
+from uyan.data.placing import IGNORED
 from uyan.data.sampler import BalancedBatchSampler
 from uyan.frontend import FrontendConfig
 from uyan.training.config import TrainingConfig

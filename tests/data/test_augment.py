@@ -293,6 +293,7 @@ def test_augmented_features_are_finite(batch: NDArray[np.float32], seed: int) ->
         ({"gain_db": -1.0}, "cannot be negative"),
         ({"warp_percent": -1.0}, r"warp_percent must lie in \[0, 50\), not -1.0"),
         ({"warp_percent": 50.0}, "warp_percent"),
+        ({"tempo_percent": -1.0}, r"tempo_percent must lie in \[0, 50\), not -1.0"),
         ({"tilt_db": -0.5}, "tilt_db cannot be negative, as -0.5 is"),
     ],
 )

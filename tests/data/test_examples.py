@@ -13,22 +13,10 @@ from hypothesis import strategies as st
 
 from uyan.data.augment import AugmentConfig
 from uyan.data.cache import FeatureCache
-from uyan.data.examples import (
-    BACKGROUND,
-    IGNORED,
-    KEYWORD,
-    POSITION_FRAMES,
-    VOTED_FRAMES,
-    BatchConfig,
-    ExampleMaker,
-    Positive,
-    Segment,
-    crop_frames,
-    position_labels,
-    segments,
-)
+from uyan.data.examples import BatchConfig, ExampleMaker, Positive, Segment, crop_frames, segments
 from uyan.data.locate import Span
-from uyan.data.sampler import Draw
+from uyan.data.placing import BACKGROUND, KEYWORD, POSITION_FRAMES
+from uyan.data.sampler import Draw, Source
 from uyan.errors import ConfigError
 from uyan.frontend import FrontendConfig
 
@@ -40,6 +28,7 @@ UNCHANGED: dict[str, Any] = {
     "time_masks": 0,
     "mel_masks": 0,
     "warp_percent": 0.0,
+    "tempo_percent": 0.0,
     "tilt_db": 0.0,
 }
 CROP = crop_frames(BATCHES, WINDOW)
@@ -82,48 +71,6 @@ def make(cache: FeatureCache) -> Make:
     return build
 
 
-def expected_label(start: int, end: int, word: Span, tail: int) -> int:
-    """One window [start, end), by the rule in words: ended at most `tail` ago and all there, or half unheard.
-
-    For the time three votes take, a window counts even where the start of the word is lost.
-    """
-    heard = [frame for frame in range(word.start, word.end) if start <= frame < end]
-    ended_ago = end - word.end
-    all_there = len(heard) == word.frames or ended_ago <= VOTED_FRAMES
-    if 0 <= ended_ago <= tail and all_there:
-        return KEYWORD
-    before_the_end = [frame for frame in range(word.start, word.end) if frame < end]
-    return BACKGROUND if len(before_the_end) <= word.frames // 2 else IGNORED
-
-
-@settings(max_examples=200)
-@given(
-    crop_start=st.integers(-150, 150),
-    start=st.integers(0, 100),
-    frames=st.integers(1, 60),
-    window=st.integers(2, 40),
-    tail=st.integers(0, 20),
-    positions=st.integers(1, 20),
-)
-def test_labels_follow_the_word(
-    crop_start: int, start: int, frames: int, window: int, tail: int, positions: int
-) -> None:
-    word = Span(start, start + frames)
-    found = position_labels(crop_start, positions, word, window, tail)
-    starts = [crop_start + POSITION_FRAMES * position for position in range(positions)]
-    assert found.tolist() == [expected_label(s, s + window, word, tail) for s in starts]
-
-
-def test_labels_worked_by_hand() -> None:
-    """A word in frames 20-29, windows of 20, every other frame: from "not yet" over "in part" to "just said"."""
-    labels = position_labels(0, 13, Span(20, 30), 20, 4)
-    ends = 20 + 2 * np.arange(13)
-    assert labels[ends <= 25].tolist() == [BACKGROUND] * 3  # 20, 22, 24: at most half of it was heard
-    assert labels[(ends > 25) & (ends < 30)].tolist() == [IGNORED] * 2
-    assert labels[(ends >= 30) & (ends <= 34)].tolist() == [KEYWORD] * 3
-    assert labels[ends > 34].tolist() == [IGNORED] * 5
-
-
 @settings(max_examples=60)
 @given(
     start=st.integers(0, 119),
@@ -153,7 +100,7 @@ def test_the_features_under_a_keyword_label_hold_the_word(make: Make) -> None:
             window = features[0, 0, POSITION_FRAMES * position :][:WINDOW]
             (at,) = np.flatnonzero(window == 30)  # the word's first frame; padding is of the quietest, 0-11
             assert window[at : at + 60].tolist() == list(range(30, 90))
-            assert WINDOW - (at + 60) <= maker.tail_frames
+            assert WINDOW - (at + 60) <= maker.placing.tail_frames
 
 
 def test_positives_differ_in_their_place_and_in_what_follows(make: Make) -> None:
@@ -391,7 +338,24 @@ def test_the_configuration_is_validated(changes: dict[str, Any], problem: str) -
         BatchConfig(**changes)
 
 
-@pytest.mark.parametrize("frames", [60, 80, 90, 95, 100, 105, 130])
-def test_a_word_of_any_length_is_labelled_long_enough_for_three_votes(frames: int) -> None:
-    labels = position_labels(-150, 200, Span(50, 50 + frames), window_frames=100, tail_frames=40)
-    assert (labels == KEYWORD).sum() * POSITION_FRAMES >= VOTED_FRAMES
+@pytest.mark.parametrize("source", ["positive", "negative", "hard"])
+def test_examples_have_a_tempo_of_their_own_with_the_labels_at_the_word(make: Make, source: Source) -> None:
+    """Features say which frame they are: their slope is the tempo; the first window that counts ends with the word."""
+    options: dict[str, Any] = {"negatives": [Segment(name(1000), 400)], "hard": [Segment(name(1000), 400)]}
+    maker = make(augment=AugmentConfig(**(UNCHANGED | {"tempo_percent": 25.0})), **options)
+    features, labels = maker.make([Draw(source, 0, seed) for seed in range(200)])
+    slopes = []
+    for frames, label in zip(features[:, 0], labels, strict=True):
+        inside = np.flatnonzero(np.diff(frames) > 0.5) if source == "positive" else np.arange(10, 100)
+        slopes.append(float(np.median(np.diff(frames[inside]))))
+        if source == "positive" and label[0] != KEYWORD and (label == KEYWORD).any():
+            end = POSITION_FRAMES * int(np.argmax(label == KEYWORD)) + WINDOW - 1
+            assert frames[end] == pytest.approx(89, abs=4)
+    assert 0.79 <= min(slopes) < 0.86 and 1.17 < max(slopes) <= 1.26
+    assert np.mean(np.array(slopes) > 1) == pytest.approx(0.5, abs=0.15)
+
+
+def test_the_tempo_is_a_function_of_the_draws(make: Make) -> None:
+    maker = make(augment=AugmentConfig())
+    draws = [Draw("positive", 0, seed) for seed in range(20)]
+    np.testing.assert_array_equal(maker.make(draws).features, maker.make(draws).features)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from uyan.data.augment import AugmentConfig
 from uyan.data.cache import FeatureCache
-from uyan.data.examples import IGNORED, BatchConfig, ExampleMaker
+from uyan.data.examples import BatchConfig, ExampleMaker
 from uyan.data.items import Positive, Segment
 from uyan.data.locate import Span
+from uyan.data.placing import IGNORED
 from uyan.errors import DataError, TrainingError
 from uyan.frontend import Cmvn, FrontendConfig
 from uyan.model.network import Network, NetworkConfig

@@ -35,6 +35,8 @@ class AugmentConfig:
     snr_low_db: float = 0.0
     snr_high_db: float = 30.0
     """The signal-to-noise ratio is drawn uniformly between these."""
+    tempo_percent: float = 25.0
+    """Speech is faster or slower by up to this much, pitch and formants unchanged (`tempo`); 0 turns it off."""
     gain_db: float = 12.0
     """Level changes by up to this much either way."""
     time_masks: int = 1
@@ -55,8 +57,9 @@ class AugmentConfig:
             raise ConfigError("augment: snr_low_db is above snr_high_db")
         if min(self.time_masks, self.time_mask_frames, self.mel_masks, self.mel_mask_mels) < 0 or self.gain_db < 0:
             raise ConfigError("augment: masks and gain_db cannot be negative")
-        if not 0 <= self.warp_percent < 50:
-            raise ConfigError(f"augment.warp_percent must lie in [0, 50), not {self.warp_percent}")
+        for name in ("warp_percent", "tempo_percent"):
+            if not 0 <= getattr(self, name) < 50:
+                raise ConfigError(f"augment.{name} must lie in [0, 50), not {getattr(self, name)}")
         if self.tilt_db < 0:
             raise ConfigError(f"augment.tilt_db cannot be negative, as {self.tilt_db} is")
 

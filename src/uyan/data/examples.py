@@ -1,8 +1,7 @@
 """Training examples: crops of cached features with a label at every window position.
 
-A positive is cropped so that the whole word lies in a window, near its end, with a random shift; positions that hear
-at most half of the word are labelled background, so that half a phrase does not fire, and those in between are left
-out. Longer crops give many windows for little more than the price of one. It knows nothing of torch.
+Longer crops give many windows for little more than the price of one; where they start is `placing`'s business. It
+knows nothing of torch.
 """
 
 from collections.abc import Sequence
@@ -21,16 +20,13 @@ from uyan.data.items import segments as segments
 from uyan.data.locate import Span
 from uyan.data.mel_warp import warp_matrices
 from uyan.data.near_words import near_word
+from uyan.data.placing import BACKGROUND, Placing
 from uyan.data.sampler import Draw, Source, quotas
+from uyan.data.tempo import change_tempo, draw_stretches
 from uyan.data.variants import VariantTable
 from uyan.errors import ConfigError
 from uyan.frontend import seconds_to_frames
 
-BACKGROUND, KEYWORD, IGNORED = 0, 1, -100
-VOTED_FRAMES = seconds_to_frames(0.22)
-"""Three votes 0.1 s apart: a window is positive for this long after the word, even where its start is lost by then."""
-POSITION_FRAMES = 2
-"""Frames from one window position to the next: the network's stride."""
 VARIANT_SHARE = 0.5
 """Of draws that take a variant, whatever their number: of the keyword and of the rest alike, or else "sounds like a
 telephone" would tell them apart."""
@@ -88,21 +84,6 @@ class Examples(NamedTuple):
     """(batch, positions): KEYWORD, BACKGROUND or IGNORED."""
 
 
-def position_labels(
-    crop_start: int, positions: int, word: Span, window_frames: int, tail_frames: int
-) -> NDArray[np.int64]:
-    """The label of each window position of a crop that starts at frame `crop_start` of the clip, shape (positions,)."""
-    starts = crop_start + POSITION_FRAMES * np.arange(positions)
-    ends = starts + window_frames
-    just_ended = (ends >= word.end) & (ends <= word.end + tail_frames)
-    whole = (starts <= word.start) | (ends <= word.end + VOTED_FRAMES)
-    half_heard = ends <= word.start + word.frames // 2
-    labels = np.full(positions, IGNORED, np.int64)
-    labels[just_ended & whole] = KEYWORD
-    labels[half_heard] = BACKGROUND
-    return labels
-
-
 class ExampleMaker:
     """Makes batches of examples from draws; the same draws give the same batch in any process."""
 
@@ -136,70 +117,88 @@ class ExampleMaker:
         self.near_word_share = batches.near_word_share if augment and positives else 0.0
         self.cut_up_share = batches.cut_up_share if augment else 0.0
         self.warps = warp_matrices(cache.config, augment.warp_percent) if augment else None
-        self.window_frames = window_frames
         self.crop_frames = crop_frames(batches, window_frames)
-        self.tail_frames = seconds_to_frames(batches.tail_s)
-        self.positions = (self.crop_frames - window_frames) // POSITION_FRAMES + 1
+        self.placing = Placing(self.crop_frames, window_frames, seconds_to_frames(batches.tail_s))
+        self.positions = self.placing.positions
         self.example_bytes = cache.config.mels * self.crop_frames * np.dtype(np.float32).itemsize
 
     def make(self, draws: Sequence[Draw]) -> Examples:
         """One batch, in the order of the draws."""
         # In memory frame by frame: as features are cached and as networks train.
         shape = (len(draws), self.crop_frames, self.cache.config.mels)
-        crops, noises = np.empty((2, *shape), np.float16)
+        lengths = self._lengths(draws)
+        crops = np.zeros((len(draws), int(lengths.max()), self.cache.config.mels), np.float16)
+        noises = np.empty(shape, np.float16)
         labels = np.full((len(draws), self.positions), BACKGROUND, np.int64)
         mixing = self.augment is not None and self.augment.background_share > 0 and len(self.backgrounds) > 0
         rngs = [np.random.default_rng(draw.seed) for draw in draws]
         for number, (draw, rng) in enumerate(zip(draws, rngs, strict=True)):
-            crops[number] = self._crop(draw, rng, labels[number]).T
+            crops[number, : lengths[number]] = self._crop(draw, int(lengths[number]), rng, labels[number]).T
             if mixing:
                 noises[number] = self._background(rng).T
         features = np.empty(shape, np.float32)
         for start in range(0, len(draws), PIECE_EXAMPLES):
             piece = slice(start, start + PIECE_EXAMPLES)
-            features[piece] = self._finished(crops[piece], noises[piece] if mixing else None, rngs[0])
+            noise = noises[piece] if mixing else None
+            features[piece] = self._finished(crops[piece], lengths[piece], noise, rngs[0])
         return Examples(features.swapaxes(1, 2), labels)
 
+    def _lengths(self, draws: Sequence[Draw]) -> NDArray[np.intp]:
+        """Frames of each example before its tempo is changed, shape (draws,)."""
+        percent = self.augment.tempo_percent if self.augment else 0.0
+        stretches = draw_stretches(percent, len(draws), np.random.default_rng([draw.seed for draw in draws]))
+        return np.maximum(2, np.rint(self.crop_frames / stretches)).astype(np.intp)
+
     def _finished(
-        self, crops: HalfFeatures, noises: HalfFeatures | None, rng: np.random.Generator
+        self,
+        crops: HalfFeatures,
+        lengths: NDArray[np.intp],
+        noises: HalfFeatures | None,
+        rng: np.random.Generator,
     ) -> NDArray[np.float32]:
-        """Crops (examples, frames, mels) in single precision, augmented."""
+        """The first `lengths` (examples,) frames of crops (examples, longest, mels) in single precision, augmented."""
         batch = to_single(crops)
+        if (lengths != self.crop_frames).any():
+            batch = change_tempo(batch, lengths, self.crop_frames)
         if self.augment is None or self.warps is None:
             return batch
         background = None if noises is None else to_single(noises).swapaxes(1, 2)
         return augment(batch.swapaxes(1, 2), background, self.augment, self.warps, rng).swapaxes(1, 2)
 
-    def _crop(self, draw: Draw, rng: np.random.Generator, labels: NDArray[np.int64]) -> HalfFeatures:
-        """The example's features (mels, crop_frames); its `labels` (positions,) are background until written here."""
+    def _crop(self, draw: Draw, length: int, rng: np.random.Generator, labels: NDArray[np.int64]) -> HalfFeatures:
+        """The example's features (mels, length), which its tempo makes `crop_frames`.
+
+        Its `labels` (positions,) are background until written here.
+        """
         item = self.sources[draw.source][draw.item]
         if isinstance(item, Positive):
             features, word = self._spoken(item, rng)
-            start = self._positive_start(word, rng)
-            labels[:] = position_labels(start, self.positions, word, self.window_frames, self.tail_frames)
-            return crop_with_padding(features, start, self.crop_frames, rng)
+            start = self.placing.of_positive(word := self.placing.at_tempo(word, length), rng)
+            labels[:] = self.placing.labels(start, word)
+            return crop_with_padding(features, self.placing.as_recorded(start, length), length, rng)
         if draw.source == "negative" and self.near_word_share and rng.random() < self.near_word_share:
-            return self._near_word(item, rng)
-        crop = self._stretch(item, draw.source, rng)
+            return self._near_word(item, length, rng)
+        crop = self._stretch(item, draw.source, length, rng)
         if draw.source == "negative" and self.cut_up_share and rng.random() < self.cut_up_share:
             negatives = cast(Items[Segment], self.sources["negative"])
-            other = self._stretch(negatives[int(rng.integers(len(negatives)))], "negative", rng)
-            cut = int(rng.integers(1, self.crop_frames))
+            other = self._stretch(negatives[int(rng.integers(len(negatives)))], "negative", length, rng)
+            cut = int(rng.integers(1, length))
             return np.concatenate([crop[:, :cut], other[:, cut:]], axis=1)
         return crop
 
-    def _stretch(self, segment: Segment, source: Source, rng: np.random.Generator) -> HalfFeatures:
-        """A crop of negative material (mels, crop_frames)."""
+    def _stretch(self, segment: Segment, source: Source, length: int, rng: np.random.Generator) -> HalfFeatures:
+        """A crop of negative material (mels, length)."""
         features, stretch = self._take(segment, rng)
-        place = self._hard_start if source == "hard" else self._negative_start
-        start = place(round(segment.start * stretch), features.shape[1], rng)
-        return crop_with_padding(features, start, self.crop_frames, rng)
+        place = self.placing.of_hard if source == "hard" else self.placing.of_negative
+        start = place(round(segment.start * stretch), features.shape[1], length, rng)
+        return crop_with_padding(features, start, length, rng)
 
-    def _near_word(self, segment: Segment, rng: np.random.Generator) -> HalfFeatures:
-        """A crop (mels, crop_frames) of what almost is the keyword; other speech in it is the segment's."""
+    def _near_word(self, segment: Segment, length: int, rng: np.random.Generator) -> HalfFeatures:
+        """A crop (mels, length) of what almost is the keyword; other speech in it is the segment's."""
         features, word = self._spoken(self.positives[int(rng.integers(len(self.positives)))], rng)
-        near = near_word(features, word, self._stretch(segment, "negative", rng), rng)
-        return crop_with_padding(near, self._positive_start(word, rng), self.crop_frames, rng)
+        near = near_word(features, word, self._stretch(segment, "negative", length, rng), rng)
+        start = self.placing.of_positive(self.placing.at_tempo(word, length), rng)
+        return crop_with_padding(near, self.placing.as_recorded(start, length), length, rng)
 
     def _spoken(self, positive: Positive, rng: np.random.Generator) -> tuple[HalfFeatures, Span]:
         """A positive's features or those of a variant, and where the word is in them."""
@@ -215,31 +214,10 @@ class ExampleMaker:
         take = self.variants.take(item.sha1, int(rng.integers(1, item.variants + 1)) if changed else 0)
         return self.cache.get(take.key), take.stretch
 
-    def _positive_start(self, word: Span, rng: np.random.Generator) -> int:
-        """A random position of the crop has the word in its window, ended `shift` ago."""
-        room = max(VOTED_FRAMES, self.window_frames - word.frames)
-        shift = int(rng.integers(0, min(self.tail_frames, room) + 1))
-        position = int(rng.integers(0, self.positions))
-        return word.end + shift - self.window_frames - POSITION_FRAMES * position
-
-    def _negative_start(self, start: int, frames: int, rng: np.random.Generator) -> int:
-        slack = self.crop_frames // 2
-        moved = start + int(rng.integers(-slack, slack + 1))
-        lowest, highest = sorted((0, frames - self.crop_frames))
-        return min(max(moved, lowest), highest)
-
-    def _hard_start(self, window_start: int, frames: int, rng: np.random.Generator) -> int:
-        """The window lies anywhere in the crop; neither reaches past the recording where that can be helped."""
-        lowest, highest = sorted((0, frames - self.crop_frames))
-        first = window_start + self.window_frames - self.crop_frames
-        if max(first, lowest) <= min(window_start, highest):
-            return int(rng.integers(max(first, lowest), min(window_start, highest) + 1))
-        return int(rng.integers(first, window_start + 1))
-
     def _background(self, rng: np.random.Generator) -> HalfFeatures:
         place = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
         features = self.cache.get(place.sha1)
-        start = self._negative_start(place.start, features.shape[1], rng)
+        start = self.placing.of_negative(place.start, features.shape[1], self.crop_frames, rng)
         return crop_with_padding(features, start, self.crop_frames, rng)
 
 

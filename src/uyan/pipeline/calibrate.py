@@ -6,7 +6,8 @@ import numpy as np
 
 from uyan import __version__
 from uyan.bundle import Bundle, BundleInfo
-from uyan.data.examples import IGNORED, ExampleMaker
+from uyan.data.examples import ExampleMaker
+from uyan.data.placing import IGNORED
 from uyan.data.sampler import BalancedBatchSampler
 from uyan.data.split import leakage_guard
 from uyan.evaluation.calibration import OperatingPoint, choose_operating_point, fit_temperature

@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
-from uyan.data.examples import IGNORED
 from uyan.data.loader import make_loader
+from uyan.data.placing import IGNORED
 from uyan.errors import TrainingError
 from uyan.model.network import Network
 from uyan.pipeline.workspace import Workspace

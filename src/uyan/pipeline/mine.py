@@ -43,7 +43,7 @@ def _mine(run: Workspace, material: Material, network: Network, number: int) -> 
     """One round; the pool is written last, so that a round is whole or is done again."""
     config = run.recipe.mining
     if number == 1 and config.relocate:
-        tail_frames = example_maker(run, material, "train").tail_frames
+        tail_frames = example_maker(run, material, "train").placing.tail_frames
         words = relocate_words(network, material.cache, material.words, tail_frames, run.progress)
         _write_json(run.training / WORDS, {sha1: asdict(span) for sha1, span in words.items()})
     old = load_pool(_pool_file(run, number - 1)) if number > 1 else ()

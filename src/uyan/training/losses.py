@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from uyan.data.examples import KEYWORD
+from uyan.data.placing import KEYWORD
 
 
 def balanced_class_weights(labels: Tensor, classes: int, ignored: int) -> Tensor:

@@ -10,8 +10,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from uyan.data.examples import IGNORED, KEYWORD
 from uyan.data.loader import TensorBatch
+from uyan.data.placing import IGNORED, KEYWORD
 from uyan.errors import TrainingError
 from uyan.model.network import Network
 from uyan.training.config import TrainingConfig
