@@ -6,7 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-BUNDLE_HELP = "The detector (bundle.onnx). Its run's folder beside it says whom it has heard."
+BundleArgument = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="The detector; its run's folder around it says whom it has heard.")
+]
+DataOption = Annotated[
+    list[Path], typer.Option("--data", metavar="MANIFEST", help="What to judge on; may be repeated.")
+]
+JudgedOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="evaluation/ beside it by default.")]
+WorkersOption = Annotated[int | None, typer.Option(metavar="N", help="Processes; one a core by default.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -20,12 +27,10 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help=BUNDLE_HELP)],
-    data: Annotated[list[Path], typer.Option("--data", metavar="MANIFEST", help="What to judge on; may be repeated.")],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="evaluation/ beside the bundle by default.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes that decode; one a core by default.")
-    ] = None,
+    bundle: BundleArgument,
+    data: DataOption,
+    out: JudgedOption = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Run the evaluation and show what came out."""
     from uyan.cli.console import terminal
