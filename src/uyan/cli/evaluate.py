@@ -30,16 +30,27 @@ def evaluate(
     bundle: BundleArgument,
     data: DataOption,
     out: JudgedOption = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also the K-fold of the recipe that made it: as many trainings as folds.")
+    ] = False,
+    base: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --full: the recipe's folder; found upwards from the run by default."),
+    ] = None,
     workers: WorkersOption = None,
 ) -> None:
     """Run the evaluation and show what came out."""
     from uyan.cli.console import terminal
-    from uyan.pipeline.evaluate_bundle import evaluate_bundle
+    from uyan.cli.kfold import show_report
+    from uyan.pipeline.evaluate_bundle import evaluate_bundle, kfold_of_bundle
 
     folder = out or bundle.resolve().parent / "evaluation"
     with terminal() as shown:
         metrics = evaluate_bundle(bundle, data, folder, workers=workers, progress=shown.progress)
+        folds = kfold_of_bundle(bundle, folder, base, None, shown.progress, shown.tell) if full else None
     show_metrics(metrics, folder)
+    if folds:
+        show_report(folds, folder / "kfold")
 
 
 def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
@@ -71,6 +82,7 @@ def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
             f"from the end of the word to the event: median {latency['median_s']:.2f} s, 95 % within "
             f"{latency['p95_s']:.2f} s ({latency['detected']} detected)"
         )
+    _show_latency(out)
     missed = {s: row for s, row in clean["per_speaker"].items() if row[0]}
     listed = ", ".join(f"{speaker} {misses}/{count}" for speaker, (misses, count) in missed.items())
     typer.echo(f"misses by speaker, clean: {listed or 'none'} ({clean['speakers']} speakers)")
@@ -82,6 +94,18 @@ def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
     for warning in [*metrics["warnings"], *(f"not measured: {what}" for what in metrics["not_measured"])]:
         typer.echo(f"warning: {warning}")
     typer.echo(f"figures {out / 'metrics.json'}, curves {out / 'curves.png'}, loudest false alarms {out}/false_alarms")
+
+
+def _show_latency(out: Path) -> None:
+    import json
+
+    cost = json.loads((out / "latency.json").read_text(encoding="utf-8"))
+    onnx, detector = cost["onnx"], cost["detector"]
+    resident = f", {detector['resident_mb']:.0f} MB resident" if detector["resident_mb"] else ""
+    typer.echo(
+        f"a window takes {onnx['mean_ms']:.3f} ms on one thread (95 % within {onnx['p95_ms']:.3f} ms); the detector "
+        f"{detector['cpu_s_per_audio_s']:.4f} s of CPU time a second of audio{resident}"
+    )
 
 
 def _at_fah(found: Mapping[str, Any]) -> str:

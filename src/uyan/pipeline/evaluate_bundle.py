@@ -5,7 +5,8 @@ Recordings that its run trained or validated on do not judge it (`held_out`). It
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,21 @@ from uyan.audio import SAMPLE_RATE, read, write
 from uyan.bundle import Bundle, load
 from uyan.data.parallel import Progress, silent
 from uyan.data.split import Member
+from uyan.errors import EvaluationError, TrainingError
 from uyan.evaluation.figures import det_figure, event_curves_figure, save_det_csv, save_event_curves_csv
+from uyan.evaluation.latency import measure_latency
 from uyan.evaluation.streams import LEAD_S
 from uyan.evaluation.track_file import TrackSet, save_tracks
 from uyan.files import replacing
 from uyan.frontend import HOP_S
+from uyan.model.network import Network
 from uyan.pipeline.held_out import HeldOut, held_out
+from uyan.pipeline.kfold import kfold
 from uyan.pipeline.measure import Measured, Task, measure
+from uyan.pipeline.run_folder import NotThere, RunFolder, Wrong, nearest_base
+from uyan.pipeline.workspace import Tell, say_nothing
 
-METRICS, TRACKS, ALARMS = "metrics.json", "tracks.npz", "false_alarms"
+METRICS, TRACKS, LATENCY, ALARMS = "metrics.json", "tracks.npz", "latency.json", "false_alarms"
 BEFORE_S, AFTER_S = 2.5, 0.5
 """Of a false alarm, to listen to."""
 SEED = 42
@@ -67,7 +74,39 @@ def evaluate_bundle(
     metrics = _metrics(bundle, judges, measured)
     metrics["loudest_alarms"] = _snippets(metrics["loudest_alarms"], judges.negatives, out / ALARMS)
     _save(bundle, measured, metrics, out)
+    _save_latency(bundle, out)
     return metrics
+
+
+def kfold_of_bundle(
+    path: Path,
+    out: Path,
+    base: Path | None = None,
+    jobs: int | None = None,
+    progress: Progress = silent,
+    tell: Tell = say_nothing,
+) -> dict[str, Any]:
+    """The K-fold of the recipe that made the bundle, in `out/kfold`, resumable (MISSION 5.1). Returns its report.
+
+    Other trainings than the bundle's, of the same recipe: how often it misses voices it has not heard. Raises
+    EvaluationError where the run's recipe or its manifests are gone.
+    """
+    run = RunFolder(load(path), path.resolve().parent)
+    try:
+        recipe, folder = run.recipe, base or nearest_base(run)
+    except (NotThere, Wrong) as reason:
+        raise EvaluationError(f"--full: no K-fold without the recipe of {path}: {reason}") from reason
+    return kfold(recipe, folder, out / "kfold", recipe.split.folds, jobs, progress, tell)
+
+
+def _save_latency(bundle: Bundle, out: Path) -> None:
+    """Write `latency.json`, apart from the metrics: those are the same every time, these are not."""
+    network: Network | None = None
+    with suppress(NotThere, Wrong, TrainingError):  # away from its run a bundle is timed in ONNX alone
+        network = RunFolder(bundle, bundle.path.parent).network
+    latency = measure_latency(bundle, np.random.default_rng(SEED), network)
+    with replacing(out / LATENCY) as partial:
+        partial.write_text(json.dumps(asdict(latency), indent=1), encoding="utf-8")
 
 
 def _metrics(bundle: Bundle, judges: HeldOut, measured: Measured) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from uyan.evaluation.calibration import OperatingPoint
 from uyan.pipeline.calibrate import calibrate
 from uyan.pipeline.heard import SPLITS_FILE
 from uyan.pipeline.prepare import Material, check_recordings, make_features, split_recordings
-from uyan.pipeline.run_folder import STATS, NotThere, RunFolder, Wrong
+from uyan.pipeline.run_folder import STATS, NotThere, RunFolder, Wrong, nearest_base
 from uyan.pipeline.workspace import Workspace
 
 TOLERANCE = 1e-4
@@ -29,7 +29,7 @@ def recalibrate(run: RunFolder, base: Path | None, progress: Progress) -> str:
     By default that is the nearest folder, from the run's upwards, in which its manifests are. Raises NotThere when the
     recordings or the cache are gone, Wrong when anything comes out otherwise.
     """
-    there = Workspace(run.recipe, base or _nearest_base(run), run.path)
+    there = Workspace(run.recipe, base or nearest_base(run), run.path)
     _require_manifests(run, there)
     if not there.cache_folder.is_dir():
         raise NotThere(f"the cache {there.cache_folder} is gone; `uyan features` with the run's recipe makes it")
@@ -45,13 +45,6 @@ def recalibrate(run: RunFolder, base: Path | None, progress: Progress) -> str:
             raise Wrong(f"window: {run.bundle.info.window_frames} frames, but {again.window_frames} come out")
         calibrated = calibrate(again, material, run.network)
     return _compared(run, calibrated.bundle.info.temperature, calibrated.point)
-
-
-def _nearest_base(run: RunFolder) -> Path:
-    for folder in (run.path.resolve(), *run.path.resolve().parents):
-        if all(manifest.is_file() for manifest in Workspace(run.recipe, folder, run.path).manifests):
-            return folder
-    raise NotThere("the manifests are not found from the run's folder upwards; name the recipe's folder with --base")
 
 
 def _require_manifests(run: RunFolder, there: Workspace) -> None:

@@ -16,7 +16,7 @@ import yaml
 from uyan.bundle import MAX_BUNDLE_BYTES, Bundle
 from uyan.errors import ConfigError
 from uyan.model.network import Network, NetworkConfig
-from uyan.pipeline.workspace import CONFIG
+from uyan.pipeline.workspace import CONFIG, Workspace
 from uyan.recipe import NO_EFFECT, Recipe, load_recipe
 from uyan.training.fit import WEIGHTS, load_weights
 
@@ -115,6 +115,14 @@ class RunFolder:
         network = Network(config, info.frontend.mels, info.window_frames)
         load_weights(network, path, self.digest("evaluation"))
         return network
+
+
+def nearest_base(run: RunFolder) -> Path:
+    """The nearest folder, from the run's upwards, in which the recipe's manifests are. Raises NotThere for none."""
+    for folder in (run.path.resolve(), *run.path.resolve().parents):
+        if all(manifest.is_file() for manifest in Workspace(run.recipe, folder, run.path).manifests):
+            return folder
+    raise NotThere("the manifests are not found from the run's folder upwards; name the recipe's folder with --base")
 
 
 def _refuse_foreign_yaml(text: str) -> None:
