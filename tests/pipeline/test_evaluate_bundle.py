@@ -98,9 +98,9 @@ def test_everything_promised_is_there_and_agrees(detector: Bundle, manifest: Pat
     out = tmp_path / "evaluation"
     metrics = evaluate_bundle(detector.path, [manifest], out, workers=1)
     assert json.loads((out / "metrics.json").read_text(encoding="utf-8")) == json.loads(json.dumps(metrics))
-    assert {"curves.csv", "curves.png", "det.csv", "det.png", "metrics.json", "tracks.npz"} <= {
-        file.name for file in out.iterdir()
-    }
+    promised = "curves.csv curves.png det.csv det.png latency.json metrics.json report.html tracks.npz"
+    assert set(promised.split()) <= {file.name for file in out.iterdir()}
+    assert metrics["claims"]["false alarms"] in (out / "report.html").read_text(encoding="utf-8")
     tracks = load_tracks(out / "tracks.npz")
     assert list(tracks.conditions) == list(metrics["conditions"]) == ["clean", "10 dB SNR", "5 dB SNR", "telephone"]
     alarms = metrics["false_alarms"]

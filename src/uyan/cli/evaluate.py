@@ -93,7 +93,7 @@ def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
             typer.echo(f"not claimed, {claim}: {text}")
     for warning in [*metrics["warnings"], *(f"not measured: {what}" for what in metrics["not_measured"])]:
         typer.echo(f"warning: {warning}")
-    typer.echo(f"figures {out / 'metrics.json'}, curves {out / 'curves.png'}, loudest false alarms {out}/false_alarms")
+    typer.echo(f"report {out / 'report.html'}, figures {out / 'metrics.json'}, curves {out / 'curves.csv'}")
 
 
 def _show_latency(out: Path) -> None:

@@ -30,8 +30,10 @@ from uyan.pipeline.kfold import kfold
 from uyan.pipeline.measure import Measured, Task, measure
 from uyan.pipeline.run_folder import NotThere, RunFolder, Wrong, nearest_base
 from uyan.pipeline.workspace import Tell, say_nothing
+from uyan.report.page import make_report
 
 METRICS, TRACKS, LATENCY, ALARMS = "metrics.json", "tracks.npz", "latency.json", "false_alarms"
+REPORT = "report.html"
 BEFORE_S, AFTER_S = 2.5, 0.5
 """Of a false alarm, to listen to."""
 SEED = 42
@@ -75,6 +77,7 @@ def evaluate_bundle(
     metrics["loudest_alarms"] = _snippets(metrics["loudest_alarms"], judges.negatives, out / ALARMS)
     _save(bundle, measured, metrics, out)
     _save_latency(bundle, out)
+    make_report(out, out / REPORT, path.resolve().parent)
     return metrics
 
 
@@ -96,7 +99,9 @@ def kfold_of_bundle(
         recipe, folder = run.recipe, base or nearest_base(run)
     except (NotThere, Wrong) as reason:
         raise EvaluationError(f"--full: no K-fold without the recipe of {path}: {reason}") from reason
-    return kfold(recipe, folder, out / "kfold", recipe.split.folds, jobs, progress, tell)
+    report = kfold(recipe, folder, out / "kfold", recipe.split.folds, jobs, progress, tell)
+    make_report(out, out / REPORT, path.resolve().parent)
+    return report
 
 
 def _save_latency(bundle: Bundle, out: Path) -> None:

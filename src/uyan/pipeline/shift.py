@@ -21,7 +21,10 @@ from uyan.evaluation.streams import LEAD_S
 from uyan.files import replacing
 from uyan.frontend import HOP_S
 from uyan.pipeline.held_out import held_out
+from uyan.report.page import make_report
 
+METRICS, HTML = "metrics.json", "report.html"
+"""Of an evaluation in the same folder, whose report then shows the cells as well."""
 REPORT, TABLE, MAP, RESPONSES = "shift.json", "shift.csv", "shift.png", "shift_devices.png"
 
 
@@ -57,4 +60,6 @@ def shift_bundle(
         writer.writerows(rows)
     heat_map(result, out / MAP)
     responses_figure(measured_responses(), out / RESPONSES)
+    if (out / METRICS).is_file():
+        make_report(out, out / HTML, path.resolve().parent)
     return result, judges.warnings
