@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 # Threads that spin while they wait take the cores of loader processes.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: quickstart test test-fast check bench clean
+.PHONY: quickstart test test-fast check bench bench-peers clean
 
 quickstart: $(READY)
 	$(BIN)/uyan demo --out runs/demo
@@ -29,6 +29,11 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+
+# This project's bundles and other engines on one stream: make bench-peers DATA=recordings BUNDLES=runs/x/bundle.onnx
+HOURS ?= 1
+bench-peers: $(READY)
+	$(BIN)/python -m bench.peers --data $(DATA) --bundle $(BUNDLES) --hours $(HOURS) --out runs/peers
 
 # torch's CPU wheel is taken where pip finds one; the cap on torch in pyproject.toml keeps CUDA libraries out there.
 $(READY): pyproject.toml

@@ -28,12 +28,13 @@ MAY_IMPORT = {
     "model": "errors",
     "training": "errors files audio frontend data model",
     "evaluation": "errors files audio frontend decision container bundle detector data",
+    "report": "errors files audio frontend decision data evaluation",
     "export": "errors files audio frontend decision container bundle model",
     "recipe": "errors files audio frontend decision data model training",
     "pipeline": "errors files audio frontend decision container bundle detector runtime "
-    "data voices model training evaluation export recipe uyan",
+    "data voices model training evaluation report export recipe uyan",
     "cli": "errors files audio frontend decision container bundle detector runtime "
-    "data voices model training evaluation export recipe pipeline uyan",
+    "data voices model training evaluation report export recipe pipeline uyan",
     "uyan": "errors bundle detector",
 }
 """A layer is a module or a package directly below src/uyan; "uyan" is `__init__.py` itself."""

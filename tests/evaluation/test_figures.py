@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from uyan.evaluation.calibration import choose_operating_point, threshold_grid
-from uyan.evaluation.figures import CONDITIONS, det_figure, event_curve_figure, pooled_figure, save_det_csv
+from uyan.evaluation.figures import CONDITIONS, det_figure, event_curve_figure, event_curves_figure, save_det_csv
 from uyan.evaluation.metrics import DetCurve, EventCurve, det_curve
 
 RED, BLUE = (0xC8, 0x42, 0x1F), (0x1F, 0x5F, 0xA8)
@@ -86,7 +86,7 @@ def test_pooled_figure_has_a_line_of_its_own_for_each_condition(tmp_path: Path) 
     path = tmp_path / "kfold.png"
     names = ["clean", "10 dB SNR", "5 dB SNR", "telephone"]
     curves = {name: _event_curve(3.0 - number, 20.0) for number, name in enumerate(names)}
-    pooled_figure(curves, path)
+    event_curves_figure(curves, "All folds", path)
     rows = []
     for colour in CONDITIONS[: len(names)]:
         found = _pixels(path, tuple(bytes.fromhex(colour[1:])))

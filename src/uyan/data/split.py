@@ -124,6 +124,17 @@ def assign(
     return members
 
 
+def judges(recordings: Sequence[Recording], probes: Sequence[Probe], groups: Iterable[Sequence[int]]) -> list[Member]:
+    """Every recording in the test split, the same take once: for a detector that is finished."""
+    members = [
+        Member(r, probe.content_sha1, probe.duration_s, "test", index, True)
+        for index, (r, probe) in enumerate(zip(recordings, probes, strict=True))
+    ]
+    for group in _with_copies(groups, probes):
+        _settle_group(members, group)
+    return members
+
+
 def is_positive(recording: Recording, keyword: str) -> bool:
     """A positive is any keyword row with the recipe's label; every other keyword is negative material."""
     return recording.kind == "keyword" and recording.label == keyword

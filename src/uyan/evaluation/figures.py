@@ -25,7 +25,7 @@ CURVE, MARK, MUTED = "#1f5fa8", "#c8421f", "#5f6670"
 CONDITIONS = (CURVE, "#e0902b", MARK, "#3c8a4f", "#7b4fa3")
 """For several curves in one picture, in order."""
 
-POOLED_TO_FAH = 2.0
+CURVES_TO_FAH = 2.0
 
 
 def det_figure(curve: DetCurve, path: Path) -> None:
@@ -77,21 +77,30 @@ def event_curve_figure(curve: EventCurve, operating_point: OperatingPoint, path:
     figure.savefig(path)
 
 
-def pooled_figure(curves: Mapping[str, EventCurve], path: Path) -> None:
+def event_curves_figure(curves: Mapping[str, EventCurve], title: str, path: Path) -> None:
     """Write miss rate against FAH as a picture, the attainable staircase of each condition in a colour of its own."""
     figure, axes = canvas((7.6, 5.6))
     for (name, curve), colour in zip(curves.items(), itertools.cycle(CONDITIONS), strict=False):
         fah, miss_rate = attainable(curve)
-        fah, percent = np.append(fah, max(fah[-1], POOLED_TO_FAH)), 100 * np.append(miss_rate, miss_rate[-1])
+        fah, percent = np.append(fah, max(fah[-1], CURVES_TO_FAH)), 100 * np.append(miss_rate, miss_rate[-1])
         axes.step(fah, percent, where="post", color=colour, linewidth=2, label=name)
-    axes.set_xlim(-0.02 * POOLED_TO_FAH, POOLED_TO_FAH)
+    axes.set_xlim(-0.02 * CURVES_TO_FAH, CURVES_TO_FAH)
     axes.set_ylim(-3, 103)
     axes.set_xlabel("false alarms per hour (detector events)")
     axes.set_ylabel("miss rate, % of positives")
     positives, hours = (max(getattr(curve, of) for curve in curves.values()) for of in ("positives", "hours"))
-    axes.set_title(f"All folds: {positives:,} positives, {hours:,.1f} h of negatives, speakers never heard in training")
+    axes.set_title(f"{title}: {positives:,} positives, {hours:,.1f} h of negatives")
     figure.legend(loc="outside lower center", ncols=len(curves), frameon=False)
     figure.savefig(path)
+
+
+def save_event_curves_csv(curves: Mapping[str, EventCurve], path: Path) -> None:
+    """Write the curves as CSV: condition, threshold, miss_rate, fah, detected, false_alarms."""
+    rows = ["condition,threshold,miss_rate,fah,detected,false_alarms"]
+    for name, curve in curves.items():
+        columns = (curve.thresholds, curve.miss_rate, curve.fah, curve.detected, curve.false_alarms)
+        rows += [",".join([name, *map(repr, row)]) for row in zip(*(c.tolist() for c in columns), strict=True)]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 def save_det_csv(curve: DetCurve, path: Path) -> None:

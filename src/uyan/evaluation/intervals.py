@@ -103,6 +103,34 @@ def speaker_bootstrap(
     return Interval(float(low), float(high))
 
 
+def rate_bootstrap(
+    events_by_speaker: Mapping[str, tuple[int, float]],
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+    draws: int = 2000,
+) -> Interval:
+    """Percentile interval for a rate per hour, by drawing whole speakers with replacement.
+
+    `events_by_speaker` maps a speaker_id to (events, hours). Without an event no draw differs from another: then it is
+    `poisson_rate`. One speaker says nothing about others: from 0 to infinity.
+
+    >>> rate_bootstrap({"ada": (0, 1.0), "cem": (0, 2.0)}, np.random.default_rng(42)).high == poisson_rate(0, 3.0).high
+    True
+    """
+    counts = np.array([pair for pair in events_by_speaker.values() if pair[1] > 0], np.float64).reshape(-1, 2)
+    if not len(counts):
+        raise EvaluationError("a rate per hour without hours; add continuous negative recordings")
+    events, hours = counts.sum(axis=0).tolist()
+    if not events:
+        return poisson_rate(0, hours, confidence)
+    if len(counts) == 1:
+        return Interval(0.0, math.inf)
+    drawn = counts[rng.integers(len(counts), size=(draws, len(counts)))].sum(axis=1)
+    tail = _tail(confidence)
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [tail, 1 - tail])
+    return Interval(float(low), float(high))
+
+
 def _tail(confidence: float) -> float:
     if not 0 < confidence < 1:
         raise EvaluationError(f"confidence must lie between 0 and 1, not {confidence}; 0.95 is usual")

@@ -13,7 +13,7 @@ from typing import Any
 from uyan import __version__
 from uyan.data.parallel import Progress, silent
 from uyan.errors import ConfigError
-from uyan.evaluation.figures import pooled_figure
+from uyan.evaluation.figures import event_curves_figure
 from uyan.evaluation.pooling import (
     AtFah,
     Pool,
@@ -58,7 +58,8 @@ def kfold(
         **_pooled(pooled, conditions, alarms),
         "warnings": _warnings(pooled, metrics),
     }
-    pooled_figure({name: condition.curve for name, condition in conditions.items()}, out / PICTURE)
+    curves = {name: condition.curve for name, condition in conditions.items()}
+    event_curves_figure(curves, "All folds, speakers never heard in training", out / PICTURE)
     with replacing(out / REPORT) as partial:
         partial.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
     return report

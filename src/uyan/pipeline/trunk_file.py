@@ -1,22 +1,20 @@
 """The trunk file or bundle that `training.init` names, read and checked for what it has heard."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from uyan.bundle import load
-from uyan.data.recording import unknown_speaker_id
 from uyan.data.split import Member
-from uyan.errors import ConfigError, DataError
+from uyan.errors import ConfigError
 from uyan.export.onnx_weights import bundle_weights
 from uyan.frontend import HOP_S
+from uyan.pipeline.heard import SPLITS_FILE, heard_in
 from uyan.pipeline.workspace import CONFIG, Workspace
 from uyan.recipe import load_recipe
 from uyan.training.config import START_FILES, STARTS
 from uyan.training.trunk import Learnt, Shape, Trunk, TrunkInfo, guard_trunk, load_trunk
 
 TRUNK_SUFFIX, BUNDLE_SUFFIX = START_FILES
-_SPLITS = "splits.csv"
 
 
 def checked_trunk(run: Workspace, members: Sequence[Member]) -> Trunk:
@@ -58,26 +56,18 @@ def _trunk_of_bundle(run: Workspace, path: Path) -> Trunk:
 
 def _learnt_beside(run: Workspace, bundle: Path) -> Learnt | None:
     """What a bundle learnt from, by the `splits.csv` of its run's folder; a bundle itself does not say."""
-    splits, config = bundle.with_name(_SPLITS), bundle.with_name(CONFIG)
-    if not splits.is_file():
+    learnt = heard_in(bundle.parent, {"train"})
+    if learnt is None:
         run.warn(
-            f"{bundle.name} does not say who it learnt from, and no {_SPLITS} lies beside it: whether it has heard "
+            f"{bundle.name} does not say who it learnt from, and no {SPLITS_FILE} lies beside it: whether it has heard "
             "this run's validation and test speakers cannot be checked, and the figures may flatter"
         )
-        return None
-    if _start_of(config) not in STARTS:
+    elif _start_of(bundle.with_name(CONFIG)) not in STARTS:
         run.warn(
             f"{bundle.name} may have been made from yet another trunk or bundle: only what its own run trained on is "
             "checked against this run's validation and test speakers"
         )
-    try:
-        with splits.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
-        heard = [row for row in rows if row["counted"] == "1" and not row["excluded"]]
-        speakers = {row["speaker_id"] for row in heard if row["speaker_id"] != unknown_speaker_id(row["path"])}
-        return Learnt(frozenset(speakers), frozenset(row["content_sha1"] for row in heard))
-    except (KeyError, TypeError, ValueError, csv.Error) as reason:
-        raise DataError(f"{splits}: not a list of recordings as uyan writes it ({reason!r})") from reason
+    return learnt
 
 
 def _start_of(config: Path) -> str:

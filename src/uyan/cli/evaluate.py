@@ -1,0 +1,112 @@
+"""`uyan evaluate`: a finished bundle judged on recordings it has never heard."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+BundleArgument = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="The detector; its run's folder around it says whom it has heard.")
+]
+DataOption = Annotated[
+    list[Path], typer.Option("--data", metavar="MANIFEST", help="What to judge on; may be repeated.")
+]
+JudgedOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="evaluation/ beside it by default.")]
+WorkersOption = Annotated[int | None, typer.Option(metavar="N", help="Processes; one a core by default.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `evaluate` to the command line."""
+    app.command(
+        "evaluate",
+        help="Judge a bundle on recordings it has never heard: misses, false alarms, and who is ignored.\n\n"
+        "Recordings that its run trained or validated on do not take part.\n\n"
+        "Example: uyan evaluate runs/jarvis/bundle.onnx --data recordings/manifest.csv",
+    )(evaluate)
+
+
+def evaluate(
+    bundle: BundleArgument,
+    data: DataOption,
+    out: JudgedOption = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also the K-fold of the recipe that made it: as many trainings as folds.")
+    ] = False,
+    base: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --full: the recipe's folder; found upwards from the run by default."),
+    ] = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Run the evaluation and show what came out."""
+    from uyan.cli.console import terminal
+    from uyan.cli.kfold import show_report
+    from uyan.pipeline.evaluate_bundle import evaluate_bundle, kfold_of_bundle
+
+    folder = out or bundle.resolve().parent / "evaluation"
+    with terminal() as shown:
+        metrics = evaluate_bundle(bundle, data, folder, workers=workers, progress=shown.progress)
+        folds = kfold_of_bundle(bundle, folder, base, None, shown.progress, shown.tell) if full else None
+    show_metrics(metrics, folder)
+    if folds:
+        show_report(folds, folder / "kfold")
+
+
+def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
+    """Figures with their denominators, then who and what is behind them."""
+    from uyan.cli.console import print_table
+
+    rows = [
+        (
+            name,
+            f"{c['miss_rate']:.1%}",
+            f"{c['speaker_interval']['low']:.1%} – {c['speaker_interval']['high']:.1%}",
+            f"{c['misses']}/{c['positives']}",
+            *(_at_fah(c["at_fah"][fah]) for fah in ("0.5", "0.1")),
+        )
+        for name, c in metrics["conditions"].items()
+    ]
+    data, clean = metrics["data"], next(iter(metrics["conditions"].values()))
+    title = (
+        f"“{metrics['keyword']}”: {data['positives']} positives of {data['positive_speakers']} speakers, "
+        f"{data['negative_hours']:.2f} h of negatives"
+    )
+    print_table(title, ("", "miss rate", "95 % interval", "misses", "at 0.5 FAH*", "at 0.1 FAH*"), rows)
+    typer.echo("* with the threshold chosen on these very recordings; the first column is what ships")
+    typer.echo(f"false alarms at the bundle's threshold: {metrics['claims']['false alarms']}")
+    for name, rate in metrics["false_alarms"]["by_source"].items():
+        typer.echo(f"  on {name}: {rate['events']} in {rate['hours']:.2f} h")
+    if latency := clean.get("latency"):
+        typer.echo(
+            f"from the end of the word to the event: median {latency['median_s']:.2f} s, 95 % within "
+            f"{latency['p95_s']:.2f} s ({latency['detected']} detected)"
+        )
+    _show_latency(out)
+    missed = {s: row for s, row in clean["per_speaker"].items() if row[0]}
+    listed = ", ".join(f"{speaker} {misses}/{count}" for speaker, (misses, count) in missed.items())
+    typer.echo(f"misses by speaker, clean: {listed or 'none'} ({clean['speakers']} speakers)")
+    for reason, count in data["left_out"].items():
+        typer.echo(f"left out: {count} recording(s), because {reason}")
+    for claim, text in metrics["claims"].items():
+        if "cannot show" in text:
+            typer.echo(f"not claimed, {claim}: {text}")
+    for warning in [*metrics["warnings"], *(f"not measured: {what}" for what in metrics["not_measured"])]:
+        typer.echo(f"warning: {warning}")
+    typer.echo(f"report {out / 'report.html'}, figures {out / 'metrics.json'}, curves {out / 'curves.csv'}")
+
+
+def _show_latency(out: Path) -> None:
+    import json
+
+    cost = json.loads((out / "latency.json").read_text(encoding="utf-8"))
+    onnx, detector = cost["onnx"], cost["detector"]
+    resident = f", {detector['resident_mb']:.0f} MB resident" if detector["resident_mb"] else ""
+    typer.echo(
+        f"a window takes {onnx['mean_ms']:.3f} ms on one thread (95 % within {onnx['p95_ms']:.3f} ms); the detector "
+        f"{detector['cpu_s_per_audio_s']:.4f} s of CPU time a second of audio{resident}"
+    )
+
+
+def _at_fah(found: Mapping[str, Any]) -> str:
+    return f"{found['miss_rate']:.1%}, {found['false_alarms']} alarms" + ("" if found["met"] else ", not met")

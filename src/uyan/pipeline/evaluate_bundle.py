@@ -1,0 +1,175 @@
+"""A finished bundle judged on anybody's manifests: figures, curves, and the false alarms to listen to.
+
+Recordings that its run trained or validated on do not judge it (`held_out`). It changes nothing in the bundle.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uyan import __version__
+from uyan.audio import SAMPLE_RATE, read, write
+from uyan.bundle import Bundle, load
+from uyan.data.parallel import Progress, silent
+from uyan.data.split import Member
+from uyan.errors import EvaluationError, TrainingError
+from uyan.evaluation.figures import det_figure, event_curves_figure, save_det_csv, save_event_curves_csv
+from uyan.evaluation.latency import measure_latency
+from uyan.evaluation.streams import LEAD_S
+from uyan.evaluation.track_file import TrackSet, save_tracks
+from uyan.files import replacing
+from uyan.frontend import HOP_S
+from uyan.model.network import Network
+from uyan.pipeline.held_out import HeldOut, held_out
+from uyan.pipeline.kfold import kfold
+from uyan.pipeline.measure import Measured, Task, measure
+from uyan.pipeline.run_folder import NotThere, RunFolder, Wrong, nearest_base
+from uyan.pipeline.workspace import Tell, say_nothing
+from uyan.report.page import make_report
+
+METRICS, TRACKS, LATENCY, ALARMS = "metrics.json", "tracks.npz", "latency.json", "false_alarms"
+REPORT = "report.html"
+BEFORE_S, AFTER_S = 2.5, 0.5
+"""Of a false alarm, to listen to."""
+SEED = 42
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How the positives are made harder."""
+
+    snr_db: tuple[float, ...] = (10.0, 5.0)
+    telephone: bool = True
+
+
+def evaluate_bundle(
+    path: Path,
+    manifests: Sequence[Path],
+    out: Path,
+    conditions: Conditions | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Judge the bundle; write figures, curves, tracks and snippets below `out`. Returns what `metrics.json` holds.
+
+    Raises BundleError, DataError or EvaluationError, each saying what to mend.
+    """
+    bundle, made = load(path), conditions or Conditions()
+    out.mkdir(parents=True, exist_ok=True)
+    judges = held_out(bundle, manifests, progress, workers, out / "probes.parquet")
+    task = Task(
+        bundle=bundle,
+        positives=judges.positives,
+        negatives=judges.negatives,
+        noise=judges.noise,
+        snr_db=made.snr_db,
+        telephone=made.telephone,
+        lead_s=max(LEAD_S, bundle.info.window_frames * HOP_S + 0.5),
+        seed=SEED,
+    )
+    measured = measure(task, progress)
+    metrics = _metrics(bundle, judges, measured)
+    metrics["loudest_alarms"] = _snippets(metrics["loudest_alarms"], judges.negatives, out / ALARMS)
+    _save(bundle, measured, metrics, out)
+    _save_latency(bundle, out)
+    make_report(out, out / REPORT, path.resolve().parent)
+    return metrics
+
+
+def kfold_of_bundle(
+    path: Path,
+    out: Path,
+    base: Path | None = None,
+    jobs: int | None = None,
+    progress: Progress = silent,
+    tell: Tell = say_nothing,
+) -> dict[str, Any]:
+    """The K-fold of the recipe that made the bundle, in `out/kfold`, resumable (MISSION 5.1). Returns its report.
+
+    Other trainings than the bundle's, of the same recipe: how often it misses voices it has not heard. Raises
+    EvaluationError where the run's recipe or its manifests are gone.
+    """
+    run = RunFolder(load(path), path.resolve().parent)
+    try:
+        recipe, folder = run.recipe, base or nearest_base(run)
+    except (NotThere, Wrong) as reason:
+        raise EvaluationError(f"--full: no K-fold without the recipe of {path}: {reason}") from reason
+    report = kfold(recipe, folder, out / "kfold", recipe.split.folds, jobs, progress, tell)
+    make_report(out, out / REPORT, path.resolve().parent)
+    return report
+
+
+def _save_latency(bundle: Bundle, out: Path) -> None:
+    """Write `latency.json`, apart from the metrics: those are the same every time, these are not."""
+    network: Network | None = None
+    with suppress(NotThere, Wrong, TrainingError):  # away from its run a bundle is timed in ONNX alone
+        network = RunFolder(bundle, bundle.path.parent).network
+    latency = measure_latency(bundle, np.random.default_rng(SEED), network)
+    with replacing(out / LATENCY) as partial:
+        partial.write_text(json.dumps(asdict(latency), indent=1), encoding="utf-8")
+
+
+def _metrics(bundle: Bundle, judges: HeldOut, measured: Measured) -> dict[str, Any]:
+    info = bundle.info
+    return {
+        "keyword": info.label,
+        "uyan": __version__,
+        "bundle": {
+            "file": bundle.path.name,
+            "config_hash": info.config_hash,
+            "made_by": info.version,
+            "temperature": info.temperature,
+            "threshold": info.threshold,
+        },
+        "data": _data(judges),
+        **measured.figures,
+        "warnings": list(judges.warnings),
+    }
+
+
+def _data(judges: HeldOut) -> dict[str, Any]:
+    def hours(members: Sequence[Member]) -> float:
+        return sum(m.duration_s for m in members) / 3600
+
+    return {
+        "positives": len(judges.positives),
+        "positive_speakers": len({m.recording.speaker_id for m in judges.positives}),
+        "negatives": len(judges.negatives),
+        "negative_hours": hours(judges.negatives),
+        "negative_speakers": len({m.recording.speaker_id for m in judges.negatives}),
+        "noise_hours": hours(judges.noise),
+        "left_out": judges.left_out,
+        "data_sets": sorted({m.recording.root.name for m in judges.members}),
+        "licenses": sorted({m.recording.license for m in judges.members if m.recording.license}),
+    }
+
+
+def _snippets(alarms: Sequence[Mapping[str, Any]], negatives: Sequence[Member], folder: Path) -> list[dict[str, Any]]:
+    """The alarms, each with the `snippet` (WAV in `folder`) that holds what the detector heard."""
+    files = {f"{m.recording.root.name}/{m.recording.path}": m.recording.file for m in negatives}
+    found = []
+    for number, alarm in enumerate(alarms, 1):
+        samples = read(files[alarm["path"]])
+        first, last = (round((alarm["time_s"] + seconds) * SAMPLE_RATE) for seconds in (-BEFORE_S, AFTER_S))
+        snippet = folder / f"{number:02d}.wav"
+        folder.mkdir(exist_ok=True)
+        write(snippet, np.ascontiguousarray(samples[max(0, first) : max(last, SAMPLE_RATE // 10)]))
+        found.append({**alarm, "snippet": f"{folder.name}/{snippet.name}"})
+    return found
+
+
+def _save(bundle: Bundle, measured: Measured, metrics: Mapping[str, Any], out: Path) -> None:
+    info = bundle.info
+    tracks = TrackSet(info.label, info.detector, info.threshold, measured.conditions, measured.negatives)
+    save_tracks(tracks, out / TRACKS)
+    save_det_csv(measured.det, out / "det.csv")
+    det_figure(measured.det, out / "det.png")
+    save_event_curves_csv(measured.curves, out / "curves.csv")
+    event_curves_figure(measured.curves, "Detector on streams", out / "curves.png")
+    with replacing(out / METRICS) as partial:
+        partial.write_text(json.dumps(metrics, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,119 @@
+"""Which recordings may judge a finished bundle: voices and takes that neither taught it nor chose its threshold.
+
+What the bundle's run trained or validated on is left out, and said; so is a near-duplicate of it. It knows nothing of
+scores.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uyan.audio import Samples, read
+from uyan.bundle import Bundle
+from uyan.data.check import CheckReport, check
+from uyan.data.duplicates import find_groups
+from uyan.data.manifest import load_manifests
+from uyan.data.parallel import Progress, silent
+from uyan.data.recording import unknown_speakers
+from uyan.data.split import Member, is_positive, judges
+from uyan.errors import EvaluationError
+from uyan.pipeline.heard import SPLITS_FILE, heard_in
+from uyan.training.trunk import Learnt
+
+LEARNT_FROM = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What judges."""
+
+    positives: list[Member]
+    negatives: list[Member]
+    """Other words, other speech and noise."""
+    noise: list[Member]
+    """To mix in; among the negatives as well."""
+    left_out: dict[str, int]
+    """Why → how many recordings."""
+    warnings: tuple[str, ...]
+    """What a reader of any figure must know."""
+
+    @property
+    def members(self) -> list[Member]:
+        """All of them, each once."""
+        return self.positives + self.negatives
+
+
+def held_out(
+    bundle: Bundle,
+    manifests: Sequence[Path],
+    progress: Progress = silent,
+    workers: int | None = None,
+    probes: Path | None = None,
+) -> HeldOut:
+    """Decode the manifests' recordings and keep those that may judge the bundle; `probes` remembers what was decoded.
+
+    Raises EvaluationError when no positive or no negative is left, DataError for manifests that cannot be read.
+    """
+    report = check(load_manifests(manifests), workers=workers, progress=progress, cache_file=probes)
+    warnings = [f"{len(report.quarantined)} recording(s) cannot be used"] if report.quarantined else []
+    learnt = heard_in(bundle.path.parent, LEARNT_FROM)
+    if learnt is None:
+        warnings.append(
+            f"no {SPLITS_FILE} beside {bundle.path.name}: whether the detector has heard these speakers before cannot "
+            "be checked, and the figures may flatter"
+        )
+    members = [m for m in _members(report, progress) if m.recording.kind != "rir"]
+    reasons = _reasons(members, learnt or Learnt(frozenset(), frozenset()))
+    kept = [member for member, reason in zip(members, reasons, strict=True) if not reason]
+    if unknown := unknown_speakers([m.recording for m in kept]):
+        warnings.append(f"{unknown} recording(s) have no speaker_id: whether the detector knows the voice is unknown")
+    positives = [m for m in kept if is_positive(m.recording, bundle.info.label)]
+    negatives = [m for m in kept if not is_positive(m.recording, bundle.info.label)]
+    left_out = dict(Counter(reason for reason in reasons if reason))
+    _require(bundle.info.label, members, positives, negatives, left_out)
+    noise = [m for m in negatives if m.recording.kind == "noise"]
+    return HeldOut(positives, negatives, noise, left_out, tuple(warnings))
+
+
+def _members(report: CheckReport, progress: Progress) -> list[Member]:
+    recordings = [recording for recording, _ in report.good]
+    found = [probe for _, probe in report.good]
+
+    def load(number: int) -> Samples:
+        return read(recordings[number].file)
+
+    groups = find_groups([probe.fingerprint for probe in found], load, progress=progress)
+    return judges(recordings, found, groups)
+
+
+def _reasons(members: Sequence[Member], learnt: Learnt) -> list[str]:
+    """Why each recording may not judge; empty where it may."""
+    learnt_groups = {m.group for m in members if m.content_sha1 in learnt.sha1s}
+
+    def reason(member: Member) -> str:
+        if member.recording.speaker_known and member.recording.speaker_id in learnt.speakers:
+            return "its speaker was heard in training or validation"
+        if member.group in learnt_groups:
+            return "it, or a near-duplicate, was heard in training or validation"
+        return "" if member.active else "it is another take of a recording that counts already"
+
+    return [reason(member) for member in members]
+
+
+def _require(
+    label: str,
+    members: Sequence[Member],
+    positives: Sequence[Member],
+    negatives: Sequence[Member],
+    left_out: dict[str, int],
+) -> None:
+    if positives and negatives:
+        return
+    missing = f"recordings of {label!r}" if not positives else "negatives"
+    words = sorted({m.recording.label for m in members if m.recording.kind == "keyword"})
+    why = "; ".join(f"{count} left out because {reason}" for reason, count in left_out.items())
+    raise EvaluationError(
+        f"--data holds no {missing} that may judge this bundle ({why or 'nothing was left out'}); its keyword is "
+        f"{label!r}, the words in the data are {', '.join(words) or 'none'}"
+    )

@@ -1,0 +1,222 @@
+"""Everything that is measured of a calibrated detector on recordings it has never heard, as one report.
+
+The same for the test split of a run and for anybody's manifests (`uyan evaluate`): all of it goes through the shipping
+detector on continuous audio; clip-level figures stand beside it and are called so. It writes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypedDict
+
+import numpy as np
+
+from uyan.audio import SAMPLE_RATE, Samples, read
+from uyan.bundle import Bundle
+from uyan.data.parallel import Progress, silent
+from uyan.data.split import Member
+from uyan.errors import EvaluationError
+from uyan.evaluation.claims import at_fah_claim, fah_claim, refusal, share_claim
+from uyan.evaluation.detection_latency import detection_latency, first_fire_hops, word_end_s
+from uyan.evaluation.false_alarms import loudest_alarms, rates_by, source_of, speaker_interval
+from uyan.evaluation.intervals import clopper_pearson, poisson_rate, speaker_bootstrap
+from uyan.evaluation.metrics import (
+    DetCurve,
+    EventCurve,
+    area_over_fah,
+    confusion,
+    det_curve,
+    equal_error_rate,
+    fpr_at_tpr,
+    miss_rate_at_fah,
+    partial_auc,
+)
+from uyan.evaluation.pooling import misses_by_speaker
+from uyan.evaluation.scores import (
+    STRETCH_S,
+    ScoreTrack,
+    event_curves,
+    false_alarm_hops,
+    loudest,
+    score_streams,
+    stretch_scores,
+)
+from uyan.evaluation.streams import negative_streams, positive_streams
+from uyan.frontend import sample_end, seconds_to_frames
+
+REPORTED_FAH = (0.1, 0.5, 1.0, 2.0)
+CLEAN, TELEPHONE = "clean", "telephone"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What judges what, and how it is made harder."""
+
+    bundle: Bundle
+    positives: Sequence[Member]
+    negatives: Sequence[Member]
+    noise: Sequence[Member]
+    snr_db: tuple[float, ...]
+    """Besides clean: positives with the noise at these signal-to-noise ratios."""
+    telephone: bool
+    lead_s: float
+    """Quiet before a positive."""
+    seed: int
+    """Of the bootstrap."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures, and what they were read from."""
+
+    figures: dict[str, Any]
+    """As JSON: `false_alarms`, `conditions`, `clip_level`, `loudest_alarms`, `claims` …"""
+    conditions: Mapping[str, Sequence[ScoreTrack]]
+    """Positives, one track each, by condition."""
+    negatives: Sequence[ScoreTrack]
+    curves: Mapping[str, EventCurve]
+    det: DetCurve
+
+
+class _Condition(TypedDict, total=False):
+    """What `positive_streams` is told."""
+
+    snr_db: float
+    by_telephone: bool
+
+
+def measure(task: Task, progress: Progress = silent) -> Measured:
+    """All figures. Raises EvaluationError without positives or negatives, or for a score that is not a number."""
+    if not task.positives or not task.negatives:
+        raise EvaluationError(f"the test has {len(task.positives)} positives and {len(task.negatives)} negatives")
+    info = task.bundle.info
+    streams = negative_streams(task.negatives, lead_s=task.lead_s)
+    negatives = score_streams("test negatives", task.bundle, streams, len(task.negatives), progress)
+    noise = np.concatenate([read(m.recording.file) for m in task.noise]) if task.noise else None
+    tracks: dict[str, list[ScoreTrack]] = {}
+    for name, condition in _conditions(task, noise).items():
+        made = positive_streams(task.positives, noise, **condition, lead_s=task.lead_s)
+        tracks[name] = score_streams(f"test positives, {name}", task.bundle, made, len(task.positives), progress)
+    curves = dict(zip(tracks, event_curves(tracks.values(), negatives, info.detector), strict=True))
+    det = det_curve(loudest(tracks[CLEAN], info.detector), stretch_scores(negatives, info.detector))
+    conditions = {name: _miss_rates(task, tracks[name], curves[name]) for name in tracks}
+    conditions[CLEAN]["latency"] = _latency(task, tracks[CLEAN])
+    alarms = _false_alarms(task, negatives)
+    figures = {
+        "false_alarms": alarms,
+        "loudest_alarms": _loudest(task, negatives),
+        "conditions": conditions,
+        "conditions_note": "conditions are those of the positives; false alarms are on the negatives as they are",
+        "clip_level": _clip_level(task, tracks[CLEAN], negatives, det),
+        "claims": _claims(alarms, conditions[CLEAN], curves[CLEAN]),
+        "not_measured": _not_measured(task, noise),
+    }
+    return Measured(figures, tracks, negatives, curves, det)
+
+
+def _conditions(task: Task, noise: Samples | None) -> dict[str, _Condition]:
+    found: dict[str, _Condition] = {CLEAN: {"snr_db": float("inf")}}
+    if noise is not None:
+        found |= {f"{snr_db:g} dB SNR": {"snr_db": snr_db} for snr_db in task.snr_db}
+    if task.telephone:
+        found[TELEPHONE] = {"by_telephone": True}
+    return found
+
+
+def _miss_rates(task: Task, positives: Sequence[ScoreTrack], curve: EventCurve) -> dict[str, Any]:
+    missed = loudest(positives, task.bundle.info.detector) < task.bundle.info.threshold
+    speakers = misses_by_speaker(positives, missed.tolist())
+    misses = int(missed.sum())
+    return {
+        "misses": misses,
+        "positives": len(positives),
+        "speakers": len(speakers),
+        "miss_rate": misses / len(positives),
+        "miss_interval": asdict(clopper_pearson(misses, len(positives))),
+        "speaker_interval": asdict(speaker_bootstrap(speakers, np.random.default_rng(task.seed))),
+        "at_fah": {f"{fah:g}": _at_fah(curve, fah) for fah in REPORTED_FAH},
+        "area_over_2_fah": area_over_fah(curve, 2.0),
+        "per_speaker": speakers,
+    }
+
+
+def _at_fah(curve: EventCurve, fah: float) -> dict[str, Any]:
+    """MR@FAH with the threshold chosen on these very streams, and whether their hours could show such a rate."""
+    return {**asdict(miss_rate_at_fah(curve, fah)), "supported": not refusal(fah, curve.hours)}
+
+
+def _latency(task: Task, positives: Sequence[ScoreTrack]) -> dict[str, Any] | None:
+    info = task.bundle.info
+    hop_frames = seconds_to_frames(info.detector.hop_s)
+    latencies_s = []
+    fires = first_fire_hops(positives, info.threshold, info.detector)
+    for member, hop in zip(task.positives, fires, strict=True):
+        if hop is not None:
+            end_s = task.lead_s + word_end_s(read(member.recording.file), info.frontend)
+            fired_s = sample_end(hop * hop_frames + info.window_frames - 1) / SAMPLE_RATE
+            latencies_s.append(fired_s - end_s)
+    found = detection_latency(latencies_s)
+    return asdict(found) if found else None
+
+
+def _false_alarms(task: Task, negatives: Sequence[ScoreTrack]) -> dict[str, Any]:
+    info, members = task.bundle.info, _by_id(task.negatives)
+    fires = false_alarm_hops(negatives, info.threshold, info.detector)
+    hours = sum(t.material_s for t in negatives) / 3600
+    count = sum(len(hops) for hops in fires)
+    by = (negatives, members, info.threshold, info.detector)
+    words = rates_by(*by, lambda m: m.recording.label if m.recording.kind == "keyword" else "")
+    return {
+        "events": count,
+        "hours": hours,
+        "fah": count / hours,
+        "fah_interval": asdict(poisson_rate(count, hours)),
+        "speaker_interval": asdict(speaker_interval(*by, np.random.default_rng(task.seed))),
+        "by_stream": {t.stream: len(hops) for t, hops in zip(negatives, fires, strict=True) if hops},
+        "by_source": {name: asdict(rate) for name, rate in rates_by(*by, source_of).items()},
+        "by_data_set": {name: asdict(rate) for name, rate in rates_by(*by, lambda m: m.recording.root.name).items()},
+        "by_word": {name: asdict(rate) for name, rate in words.items() if name},
+    }
+
+
+def _loudest(task: Task, negatives: Sequence[ScoreTrack]) -> list[dict[str, Any]]:
+    info = task.bundle.info
+    return [asdict(alarm) for alarm in loudest_alarms(negatives, _by_id(task.negatives), info.threshold, info.detector)]
+
+
+def _by_id(members: Sequence[Member]) -> dict[str, Member]:
+    return {member.recording.id: member for member in members}
+
+
+def _clip_level(
+    task: Task, positives: Sequence[ScoreTrack], negatives: Sequence[ScoreTrack], curve: DetCurve
+) -> dict[str, Any]:
+    config = task.bundle.info.detector
+    counts = confusion(loudest(positives, config), stretch_scores(negatives, config), task.bundle.info.threshold)
+    return {
+        "what": f"highest vote of each positive and of each {STRETCH_S:g} s stretch of negatives; not events",
+        "equal_error_rate": equal_error_rate(curve),
+        "fpr_at_tpr_95": fpr_at_tpr(curve, 0.95),
+        "partial_auc_10": partial_auc(curve, 0.1),
+        "confusion": asdict(counts),
+    }
+
+
+def _claims(alarms: Mapping[str, Any], clean: Mapping[str, Any], curve: EventCurve) -> dict[str, str]:
+    """What may be quoted, and what is refused, in words."""
+    misses, positives = clean["misses"], clean["positives"]
+    claims = {
+        "false alarms": fah_claim(alarms["events"], alarms["hours"]),
+        "misses, clean": share_claim(misses, positives, clopper_pearson(misses, positives)),
+    }
+    return claims | {f"misses at {fah:g} FAH": at_fah_claim(miss_rate_at_fah(curve, fah)) for fah in REPORTED_FAH}
+
+
+def _not_measured(task: Task, noise: Samples | None) -> list[str]:
+    found = []
+    if noise is None:
+        found.append("misses in noise: there are no noise recordings in the test")
+    if not task.telephone:
+        found.append("misses through a telephone: switched off")
+    if len({m.recording.speaker_id for m in task.positives}) == 1:
+        found.append("other voices: all positives are of one speaker")
+    return found

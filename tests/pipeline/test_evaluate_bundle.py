@@ -1,0 +1,130 @@
+"""A bundle judged on manifests: whom it has heard does not judge it, and every promised file is there."""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from uyan.audio import SAMPLE_RATE, read
+from uyan.bundle import Bundle, BundleInfo, load
+from uyan.data.manifest import load_manifests
+from uyan.data.probe import probe_file
+from uyan.errors import BundleError, DataError, EvaluationError
+from uyan.evaluation.track_file import load_tracks
+from uyan.export.onnx import make_bundle, network_to_onnx, save_bundle
+from uyan.model.network import Network
+from uyan.pipeline.evaluate_bundle import evaluate_bundle
+from uyan.pipeline.held_out import held_out
+
+WriteCorpus = Callable[..., Path]
+COLUMNS = ("path", "label", "speaker_id", "kind", "split", "counted", "excluded", "content_sha1")
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory, write_corpus: WriteCorpus) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("data") / "corpus", speakers=4, noise=2)
+
+
+@pytest.fixture
+def detector(network: Network, bundle_info: BundleInfo, tmp_path: Path) -> Bundle:
+    """A detector for "uyan" that fires at about anything, in a folder of its own."""
+    path = tmp_path / "run" / "bundle.onnx"
+    path.parent.mkdir()
+    info = replace(bundle_info, label="uyan", threshold=0.3)
+    save_bundle(make_bundle(network_to_onnx(network, mels=64), info, path))
+    return load(path)
+
+
+def splits(run: Path, rows: list[dict[str, str]]) -> None:
+    with (run / "splits.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows(rows)
+
+
+def row(path: str, speaker_id: str, split: str, sha1: str = "x") -> dict[str, str]:
+    values = (path, "uyan", speaker_id, "keyword", split, "1", "", sha1)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def test_voices_of_training_and_validation_do_not_judge(detector: Bundle, manifest: Path) -> None:
+    rows = [row("a.wav", "voice0", "train"), row("b.wav", "voice1", "validation"), row("c.wav", "voice2", "test")]
+    splits(detector.path.parent, rows)
+    found = held_out(detector, [manifest], workers=1)
+    assert {m.recording.speaker_id for m in found.positives} == {"voice2", "voice3"}
+    assert found.left_out == {"its speaker was heard in training or validation": 14}
+    assert len(found.noise) == 2 and not any("splits.csv" in warning for warning in found.warnings)
+
+
+def test_a_recording_that_was_trained_on_under_another_name_does_not_judge(detector: Bundle, manifest: Path) -> None:
+    chosen = next(r for r in load_manifests([manifest]) if r.label == "uyan")
+    heard = probe_file(str(chosen.file))
+    assert not isinstance(heard, str)
+    splits(detector.path.parent, [row("other/name.wav", "somebody", "train", heard.content_sha1)])
+    found = held_out(detector, [manifest], workers=1)
+    assert chosen.id not in {m.recording.id for m in found.members}
+    assert found.left_out == {"it, or a near-duplicate, was heard in training or validation": 1}
+
+
+def test_a_bundle_without_its_run_is_judged_with_a_warning(detector: Bundle, manifest: Path) -> None:
+    found = held_out(detector, [manifest], workers=1)
+    assert (len(found.positives), found.left_out) == (8, {})
+    assert found.warnings[0].startswith("no splits.csv beside bundle.onnx: whether the detector has heard")
+
+
+def test_a_damaged_list_of_who_was_heard_is_no_list_of_nobody(detector: Bundle, manifest: Path) -> None:
+    (detector.path.parent / "splits.csv").write_text("who,what\na,b\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"splits\.csv: not a list of recordings as uyan writes it"):
+        held_out(detector, [manifest], workers=1)
+
+
+def test_data_without_the_word_is_refused_with_the_words_it_has(bundle: Bundle, manifest: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"no recordings of 'günaydın'.*merhaba, selam, uyan"):
+        held_out(bundle, [manifest], workers=1)
+
+
+def test_data_of_nothing_but_the_word_is_refused(detector: Bundle, manifest: Path, tmp_path: Path) -> None:
+    head, *lines = manifest.read_text(encoding="utf-8").splitlines()
+    only = manifest.with_name("only.csv")
+    only.write_text("\n".join([head, *(line for line in lines if line.startswith("uyan/")), ""]), encoding="utf-8")
+    with pytest.raises(EvaluationError, match="no negatives that may judge this bundle"):
+        held_out(detector, [only], workers=1)
+
+
+def test_everything_promised_is_there_and_agrees(detector: Bundle, manifest: Path, tmp_path: Path) -> None:
+    out = tmp_path / "evaluation"
+    metrics = evaluate_bundle(detector.path, [manifest], out, workers=1)
+    assert json.loads((out / "metrics.json").read_text(encoding="utf-8")) == json.loads(json.dumps(metrics))
+    promised = "curves.csv curves.png det.csv det.png latency.json metrics.json report.html tracks.npz"
+    assert set(promised.split()) <= {file.name for file in out.iterdir()}
+    assert metrics["claims"]["false alarms"] in (out / "report.html").read_text(encoding="utf-8")
+    tracks = load_tracks(out / "tracks.npz")
+    assert list(tracks.conditions) == list(metrics["conditions"]) == ["clean", "10 dB SNR", "5 dB SNR", "telephone"]
+    alarms = metrics["false_alarms"]
+    assert alarms["events"] > 0
+    for by in ("by_source", "by_data_set"):
+        assert sum(rate["events"] for rate in alarms[by].values()) == alarms["events"]
+        assert sum(rate["hours"] for rate in alarms[by].values()) == pytest.approx(alarms["hours"])
+    assert set(alarms["by_word"]) == {"merhaba", "selam"}
+    assert metrics["claims"]["misses at 0.5 FAH"].endswith("6.0 h without an alarm are needed")
+    assert metrics["not_measured"] == []
+
+
+def test_the_loudest_alarms_can_be_listened_to(detector: Bundle, manifest: Path, tmp_path: Path) -> None:
+    out = tmp_path / "evaluation"
+    metrics = evaluate_bundle(detector.path, [manifest], out, workers=1)
+    assert metrics["loudest_alarms"]
+    scores = [alarm["score"] for alarm in metrics["loudest_alarms"]]
+    assert scores == sorted(scores, reverse=True)
+    for alarm in metrics["loudest_alarms"]:
+        heard = read(out / alarm["snippet"])
+        assert 0.1 * SAMPLE_RATE <= heard.size <= 3.0 * SAMPLE_RATE
+
+
+def test_what_is_no_bundle_is_named(tmp_path: Path, manifest: Path) -> None:
+    (tmp_path / "bundle.onnx").write_bytes(b"not a network")
+    with pytest.raises(BundleError, match=r"bundle\.onnx"):
+        evaluate_bundle(tmp_path / "bundle.onnx", [manifest], tmp_path / "out")
