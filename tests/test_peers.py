@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,8 +23,8 @@ from bench.peers.stream import NOISE_DB, make_stream
 from bench.peers.truth import AUDIO, Truth
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from conftest import Tone, WriteCorpus
 from uyan.audio import INT16_SCALE, SAMPLE_RATE
 from uyan.bundle import Bundle
 from uyan.data.recording import Recording
@@ -31,6 +32,8 @@ from uyan.decision import DetectorConfig
 from uyan.detector import Detector
 from uyan.errors import ConfigError, DataError, EvaluationError
 
+Tone = Callable[..., NDArray[np.float32]]
+WriteCorpus = Callable[..., Path]
 HOURS = 30 / 3600
 BEEP = '''
 import sys
