@@ -38,7 +38,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 def test_the_commands_there_are() -> None:
     names = {" ".join(path) for path in LEAVES}
-    stages = {"split", "features", "train", "calibrate", "evaluate", "export"}
+    stages = {"split", "features", "train", "calibrate", "export"}
     assert {
         "run",
         *stages,

@@ -122,7 +122,7 @@ def test_the_folder_is_named_after_the_recipe(
     assert (recipe.parent / "runs/recipe/splits.csv").is_file()
 
 
-@pytest.mark.parametrize("command", ["run", "train", "calibrate", "evaluate", "export"])
+@pytest.mark.parametrize("command", ["run", "train", "calibrate", "export"])
 def test_parts_of_the_training_can_be_left_out(command: str, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipes: list[Recipe] = []
     monkeypatch.setattr("uyan.pipeline.run.run_until", lambda run, stage: recipes.append(run.recipe))

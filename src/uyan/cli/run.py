@@ -1,4 +1,4 @@
-"""`uyan run`, and each stage as a command of its own: split, features, train, calibrate, evaluate, export."""
+"""`uyan run`, and its stages as commands: split, features, train, calibrate, export (measuring is part of it)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,8 +28,7 @@ STAGE_HELP: "dict[Stage, str]" = {
     "features": "… and cache the features of train and validation.",
     "train": "… and train the network, or resume training.",
     "calibrate": "… and choose the threshold on the validation split.",
-    "evaluate": "… and measure on the test split.",
-    "export": "… and write bundle.onnx and its model card; the same as run.",
+    "export": "… and measure on the test split, write bundle.onnx and its model card; the same as run.",
 }
 
 BEFORE_TRAINING: "tuple[Stage, ...]" = ("split", "features")
