@@ -19,7 +19,7 @@ from uyan.evaluation.streams import Stream, negative_streams, positive_streams
 from uyan.frontend import Cmvn
 from uyan.pipeline.prepare import check_recordings, split_recordings
 from uyan.pipeline.run import STAGES, Outcome, Stage, run_until
-from uyan.pipeline.workspace import Workspace
+from uyan.pipeline.workspace import LOCK, Workspace
 from uyan.recipe import load_recipe, parse_recipe
 
 pytestmark = pytest.mark.slow
@@ -108,7 +108,7 @@ def done(tmp_path_factory: pytest.TempPathFactory, write_corpus: WriteCorpus) ->
 
 
 def test_every_promised_file_is_there(done: Run) -> None:
-    assert {file.name for file in done.out.iterdir()} == {*PROMISED, "training"}
+    assert {file.name for file in done.out.iterdir()} == {*PROMISED, "training", LOCK}
     assert all((done.out / name).stat().st_size > 0 for name in PROMISED)
     for picture in ("det.png", "operating_point.png"):
         assert (done.out / picture).read_bytes().startswith(b"\x89PNG")
@@ -237,7 +237,7 @@ def test_another_configuration_in_the_same_folder_is_refused(done: Run) -> None:
 
 
 AFTER: dict[Stage, set[str]] = {
-    "check": {"config.yaml", "quarantine.csv"},
+    "check": {"config.yaml", "quarantine.csv", LOCK},
     "split": {"splits.csv"},
     "features": {"stats.json"},
     "train": {"training"},
