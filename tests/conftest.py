@@ -1,6 +1,7 @@
 """Small things many tests need: a seeded generator, tones, a data set on disk, and a bundle."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ Tone = Callable[..., NDArray[np.float32]]
 WriteRecording = Callable[..., Path]
 Sound = Callable[..., NDArray[np.float32]]
 WriteCorpus = Callable[..., Path]
+Uyan = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -179,3 +181,21 @@ def _word(label: str, pitch_hz: float, rng: np.random.Generator) -> NDArray[np.f
     samples = np.concatenate([before, voiced, after])
     spoken: NDArray[np.float64] = samples + 0.002 * rng.standard_normal(samples.size)
     return spoken
+
+
+@pytest.fixture
+def uyan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Uyan:
+    """uyan(*arguments): exit code, standard output and standard error of the command, on a wide terminal."""
+    from uyan.cli.main import main
+
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["uyan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        out, err = capsys.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    return run

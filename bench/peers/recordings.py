@@ -11,9 +11,8 @@ from pathlib import Path
 
 from uyan.data.manifest import load_manifests
 from uyan.data.recording import Recording
+from uyan.data.split import SPLITS_FILE
 from uyan.errors import DataError
-
-SPLITS_FILE = "splits.csv"
 
 
 @dataclass(frozen=True)

@@ -148,10 +148,15 @@ class Recipe(Section):
         return self._sha256({*type(self).model_fields} - {"cache", "evaluation"})
 
     def _sha256(self, sections: set[str]) -> str:
-        fields = json.loads(self.model_dump_json(include=sections))
-        for section, field in NO_EFFECT:
-            fields[section].pop(field)
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        return settings_digest(json.loads(self.model_dump_json(include=sections)))
+
+
+def settings_digest(sections: Mapping[str, Any]) -> str:
+    """sha256 of a recipe's sections as JSON has them, less the fields that change no figure, 64 hex digits."""
+    kept = dict(sections)
+    for section, field in NO_EFFECT:
+        kept[section] = {name: value for name, value in kept[section].items() if name != field}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

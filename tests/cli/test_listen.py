@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +10,15 @@ import pytest
 
 from uyan.audio import read, write
 from uyan.bundle import Bundle
-from uyan.cli.main import main
 from uyan.detector import Detection, Detector
 
 Listen = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def listen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Listen:
+def listen(uyan: Listen) -> Listen:
     """listen(*arguments): exit code, standard output and standard error of `uyan listen`."""
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["uyan", "listen", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return run
+    return partial(uyan, "listen")
 
 
 @pytest.fixture

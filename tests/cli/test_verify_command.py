@@ -1,15 +1,14 @@
 """`uyan verify`: what a user sees, and with which code it ends."""
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from uyan.bundle import Bundle
-from uyan.cli.main import main
 from uyan.container import seal
 from uyan.recipe import parse_recipe
 
@@ -17,18 +16,9 @@ Verify = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def verify(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Verify:
+def verify(uyan: Verify) -> Verify:
     """verify(*arguments): exit code, standard output and standard error of `uyan verify`."""
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["uyan", "verify", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return run
+    return partial(uyan, "verify")
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from uyan.cli.run import missed_by
+
 BundleArgument = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="The detector; its run's folder around it says whom it has heard.")
 ]
@@ -83,14 +85,12 @@ def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
             f"{latency['p95_s']:.2f} s ({latency['detected']} detected)"
         )
     _show_latency(out)
-    missed = {s: row for s, row in clean["per_speaker"].items() if row[0]}
-    listed = ", ".join(f"{speaker} {misses}/{count}" for speaker, (misses, count) in missed.items())
-    typer.echo(f"misses by speaker, clean: {listed or 'none'} ({clean['speakers']} speakers)")
+    typer.echo(f"misses by speaker, clean: {missed_by(clean['per_speaker'])} ({clean['speakers']} speakers)")
     for reason, count in data["left_out"].items():
         typer.echo(f"left out: {count} recording(s), because {reason}")
-    for claim, text in metrics["claims"].items():
-        if "cannot show" in text:
-            typer.echo(f"not claimed, {claim}: {text}")
+    for fah, found in clean["at_fah"].items():
+        if not found["supported"]:
+            typer.echo(f"not claimed, misses at {fah} FAH: {metrics['claims'][f'misses at {fah} FAH']}")
     for warning in [*metrics["warnings"], *(f"not measured: {what}" for what in metrics["not_measured"])]:
         typer.echo(f"warning: {warning}")
     typer.echo(f"report {out / 'report.html'}, figures {out / 'metrics.json'}, curves {out / 'curves.csv'}")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from uyan.cli.run import MANY_SPEAKERS, OutOption, RecipeArgument, SetOption
+from uyan.cli.run import OutOption, RecipeArgument, SetOption, missed_by
 
 
 def register(app: typer.Typer) -> None:
@@ -65,7 +65,7 @@ def show_report(report: dict[str, Any], out: Path) -> None:
     typer.echo("miss rate, 95 % interval over speakers, misses; at FAH: one threshold chosen on these very tests")
     typer.echo(f"as shipped, each fold at its own threshold: {false_alarm_text(alarms)}")
     for name, condition in conditions.items():
-        typer.echo(f"misses by speaker as shipped, {name}: {_missed(condition['shipped']['per_speaker'])}")
+        typer.echo(f"misses by speaker as shipped, {name}: {missed_by(condition['shipped']['per_speaker'])}")
     for warning in report["warnings"]:
         typer.echo(f"warning: {warning}")
     typer.echo(f"figures {out / 'kfold.json'}, curves {out / 'kfold.png'}, each fold in {out}/fold-*")
@@ -81,9 +81,3 @@ def _rate(found: dict[str, Any]) -> str:
     interval = found["speaker_interval"]
     bounds = f"{interval['low']:.1%} – {interval['high']:.1%}"
     return f"{found['miss_rate']:.1%} ({bounds}) {found['misses']}/{found['positives']}"
-
-
-def _missed(speakers: dict[str, Any]) -> str:
-    """Every speaker with a miss, and where there are few, the others too."""
-    shown = {s: row for s, row in speakers.items() if row[0] or len(speakers) <= MANY_SPEAKERS}
-    return ", ".join(f"{speaker} {misses}/{count}" for speaker, (misses, count) in shown.items()) or "none"

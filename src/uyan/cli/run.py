@@ -1,5 +1,6 @@
 """`uyan run`, and its stages as commands: split, features, train, calibrate, export (measuring is part of it)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -113,9 +114,13 @@ def show_outcome(outcome: "Outcome", out: Path) -> None:
     print_table(title, columns, rows)
     typer.echo("* with the threshold chosen on the test split itself; the first column is what ships")
     speakers = metrics["conditions"]["clean"]["per_speaker"]
-    shown = {s: row for s, row in speakers.items() if row[0] or len(speakers) <= MANY_SPEAKERS}
-    listed = ", ".join(f"{speaker} {misses}/{count}" for speaker, (misses, count) in shown.items())
-    typer.echo(f"misses by speaker, clean: {listed or 'none'} ({len(speakers)} speakers)")
+    typer.echo(f"misses by speaker, clean: {missed_by(speakers)} ({len(speakers)} speakers)")
     threshold = outcome.bundle.info.threshold
     typer.echo(f"threshold {threshold:.4f}: {false_alarm_text(metrics['false_alarms'])}")
     typer.echo(f"bundle {outcome.bundle.path}, card {out / 'model_card.md'}, figures {out / 'metrics.json'}")
+
+
+def missed_by(speakers: Mapping[str, tuple[int, int]]) -> str:
+    """Misses and recordings of every speaker with a miss, and where there are few, of the others too."""
+    shown = {s: row for s, row in speakers.items() if row[0] or len(speakers) <= MANY_SPEAKERS}
+    return ", ".join(f"{speaker} {misses}/{count}" for speaker, (misses, count) in shown.items()) or "none"

@@ -23,6 +23,8 @@ from uyan.files import replacing
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+SPLITS_FILE = "splits.csv"
+"""Where a run's folder says who is where."""
 SAME_RECORDING_SHARE = 0.1
 """Takes of a group whose durations differ by less are one recording; others merely share a part, such as a jingle."""
 _JUDGES_FIRST: tuple[Split, ...] = ("test", "validation", "train")

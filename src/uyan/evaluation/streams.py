@@ -17,7 +17,7 @@ from uyan.data.waveform import through_telephone
 from uyan.errors import EvaluationError
 
 LEAD_S = 1.5
-"""Quiet before a positive: more than a window of 1.0 s, so that the detector is warm."""
+"""Quiet before a positive: more than a window of 1.0 s, so that the detector is warm (`lead_for`)."""
 TAIL_S = 1.0
 """Quiet after it: a detection up to this long after the recording's end still counts."""
 GAP_S = 0.5
@@ -113,6 +113,20 @@ def _between_quiet(
 def _name(member: Member) -> str:
     """Folder of the data set and path within it."""
     return f"{member.recording.root.name}/{member.recording.path}"
+
+
+def lead_for(window_s: float) -> float:
+    """Seconds of quiet before what is judged, for a detector with that window: it must have scored whole windows.
+
+    >>> lead_for(1.0), lead_for(1.3)
+    (1.5, 1.8)
+    """
+    return max(LEAD_S, window_s + 0.5)
+
+
+def joined_noise(members: Sequence[Member]) -> Samples | None:
+    """Noise recordings one after the other, shape (samples,), to mix in; None where there are none."""
+    return np.concatenate([read(m.recording.file) for m in members]) if members else None
 
 
 def hiss(seconds: float, rng: np.random.Generator) -> Samples:

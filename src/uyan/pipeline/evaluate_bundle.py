@@ -6,7 +6,7 @@ Recordings that its run trained or validated on do not judge it (`held_out`). It
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from uyan.data.split import Member
 from uyan.errors import EvaluationError, TrainingError
 from uyan.evaluation.figures import det_figure, event_curves_figure, save_det_csv, save_event_curves_csv
 from uyan.evaluation.latency import measure_latency
-from uyan.evaluation.streams import LEAD_S
+from uyan.evaluation.streams import lead_for
 from uyan.evaluation.track_file import TrackSet, save_tracks
 from uyan.files import replacing
 from uyan.frontend import HOP_S
@@ -30,28 +30,20 @@ from uyan.pipeline.kfold import kfold
 from uyan.pipeline.measure import Measured, Task, measure
 from uyan.pipeline.run_folder import NotThere, RunFolder, Wrong, nearest_base
 from uyan.pipeline.workspace import Tell, say_nothing
+from uyan.recipe import EvaluationConfig
 from uyan.report.page import make_report
 
 METRICS, TRACKS, LATENCY, ALARMS = "metrics.json", "tracks.npz", "latency.json", "false_alarms"
-REPORT = "report.html"
+PAGE = "report.html"
 BEFORE_S, AFTER_S = 2.5, 0.5
 """Of a false alarm, to listen to."""
 SEED = 42
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """How the positives are made harder."""
-
-    snr_db: tuple[float, ...] = (10.0, 5.0)
-    telephone: bool = True
 
 
 def evaluate_bundle(
     path: Path,
     manifests: Sequence[Path],
     out: Path,
-    conditions: Conditions | None = None,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -59,7 +51,7 @@ def evaluate_bundle(
 
     Raises BundleError, DataError or EvaluationError, each saying what to mend.
     """
-    bundle, made = load(path), conditions or Conditions()
+    bundle, harder = load(path), EvaluationConfig()
     out.mkdir(parents=True, exist_ok=True)
     judges = held_out(bundle, manifests, progress, workers, out / "probes.parquet")
     task = Task(
@@ -67,9 +59,9 @@ def evaluate_bundle(
         positives=judges.positives,
         negatives=judges.negatives,
         noise=judges.noise,
-        snr_db=made.snr_db,
-        telephone=made.telephone,
-        lead_s=max(LEAD_S, bundle.info.window_frames * HOP_S + 0.5),
+        snr_db=harder.snr_db,
+        telephone=harder.telephone,
+        lead_s=lead_for(bundle.info.window_frames * HOP_S),
         seed=SEED,
     )
     measured = measure(task, progress)
@@ -77,7 +69,7 @@ def evaluate_bundle(
     metrics["loudest_alarms"] = _snippets(metrics["loudest_alarms"], judges.negatives, out / ALARMS)
     _save(bundle, measured, metrics, out)
     _save_latency(bundle, out)
-    make_report(out, out / REPORT, path.resolve().parent)
+    make_report(out, out / PAGE, path.resolve().parent)
     return metrics
 
 
@@ -100,7 +92,7 @@ def kfold_of_bundle(
     except (NotThere, Wrong) as reason:
         raise EvaluationError(f"--full: no K-fold without the recipe of {path}: {reason}") from reason
     report = kfold(recipe, folder, out / "kfold", recipe.split.folds, jobs, progress, tell)
-    make_report(out, out / REPORT, path.resolve().parent)
+    make_report(out, out / PAGE, path.resolve().parent)
     return report
 
 

@@ -10,10 +10,13 @@ from uyan.files import replacing
 from uyan.pipeline.calibrate import Calibrated
 from uyan.pipeline.workspace import Workspace
 
+FIGURES = ("calibration", "false_alarms", "conditions", "clip_level", "warnings")
+"""What a bundle repeats of the metrics."""
+
 
 def export_bundle(run: Workspace, calibrated: Calibrated, metrics: dict[str, Any]) -> Bundle:
     """Write `bundle.onnx`, with its figures inside, and `model_card.md`."""
-    measured = {key: metrics[key] for key in ("calibration", "false_alarms", "conditions", "clip_level", "warnings")}
+    measured = {key: metrics[key] for key in FIGURES}
     info = replace(calibrated.bundle.info, measured=measured)
     bundle = make_bundle(calibrated.model, info, calibrated.bundle.path)
     save_bundle(bundle)

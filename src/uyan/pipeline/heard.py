@@ -8,10 +8,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from uyan.data.recording import unknown_speaker_id
+from uyan.data.split import SPLITS_FILE
 from uyan.errors import DataError
 from uyan.training.trunk import Learnt
-
-SPLITS_FILE = "splits.csv"
 
 
 def heard_in(run_folder: Path, splits: Collection[str]) -> Learnt | None:

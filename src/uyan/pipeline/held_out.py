@@ -16,9 +16,9 @@ from uyan.data.duplicates import find_groups
 from uyan.data.manifest import load_manifests
 from uyan.data.parallel import Progress, silent
 from uyan.data.recording import unknown_speakers
-from uyan.data.split import Member, is_positive, judges
+from uyan.data.split import SPLITS_FILE, Member, is_positive, judges
 from uyan.errors import EvaluationError
-from uyan.pipeline.heard import SPLITS_FILE, heard_in
+from uyan.pipeline.heard import heard_in
 from uyan.training.trunk import Learnt
 
 LEARNT_FROM = ("train", "validation")

@@ -40,7 +40,7 @@ from uyan.evaluation.scores import (
     score_streams,
     stretch_scores,
 )
-from uyan.evaluation.streams import negative_streams, positive_streams
+from uyan.evaluation.streams import joined_noise, negative_streams, positive_streams
 from uyan.frontend import sample_end, seconds_to_frames
 
 REPORTED_FAH = (0.1, 0.5, 1.0, 2.0)
@@ -91,7 +91,7 @@ def measure(task: Task, progress: Progress = silent) -> Measured:
     info = task.bundle.info
     streams = negative_streams(task.negatives, lead_s=task.lead_s)
     negatives = score_streams("test negatives", task.bundle, streams, len(task.negatives), progress)
-    noise = np.concatenate([read(m.recording.file) for m in task.noise]) if task.noise else None
+    noise = joined_noise(task.noise)
     tracks: dict[str, list[ScoreTrack]] = {}
     for name, condition in _conditions(task, noise).items():
         made = positive_streams(task.positives, noise, **condition, lead_s=task.lead_s)

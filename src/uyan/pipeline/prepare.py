@@ -16,7 +16,16 @@ from uyan.data.limit import expectation, limit_positives, training_positives
 from uyan.data.locate import Span, locate_word
 from uyan.data.manifest import load_manifests
 from uyan.data.recording import unknown_speakers
-from uyan.data.split import SPLITS, Member, Split, assign, is_positive, leakage_guard, save_splits
+from uyan.data.split import (
+    SPLITS,
+    SPLITS_FILE,
+    Member,
+    Split,
+    assign,
+    is_positive,
+    leakage_guard,
+    save_splits,
+)
 from uyan.data.variant_features import extract_variants
 from uyan.data.variants import VariantTable
 from uyan.errors import DataError
@@ -93,7 +102,7 @@ def split_recordings(run: Workspace, report: CheckReport) -> list[Member]:
     repeats = sum(not m.counted for m in members)
     excluded = sum(bool(m.excluded) for m in members)
     members = limit_positives(members, keyword, data.max_positives, data.max_positive_speakers, run.recipe.split.seed)
-    save_splits(members, run.out / "splits.csv")
+    save_splits(members, run.out / SPLITS_FILE)
     _require_all_splits(members, keyword)
     if repeats or excluded:
         run.tell(

@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from uyan.data.parallel import Progress
+from uyan.data.split import SPLITS_FILE
 from uyan.errors import AudioError, ConfigError, DataError, LeakageError
 from uyan.evaluation.calibration import OperatingPoint
 from uyan.pipeline.calibrate import calibrate
-from uyan.pipeline.heard import SPLITS_FILE
 from uyan.pipeline.prepare import Material, check_recordings, make_features, split_recordings
 from uyan.pipeline.run_folder import STATS, NotThere, RunFolder, Wrong, nearest_base
 from uyan.pipeline.workspace import Workspace

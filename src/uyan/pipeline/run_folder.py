@@ -4,7 +4,6 @@ Sizes are limited before anything is read, nothing is executed or unpickled, and
 from one that is wrong. It knows nothing of what is to be checked.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from uyan.bundle import MAX_BUNDLE_BYTES, Bundle
 from uyan.errors import ConfigError
 from uyan.model.network import Network, NetworkConfig
 from uyan.pipeline.workspace import CONFIG, Workspace
-from uyan.recipe import NO_EFFECT, Recipe, load_recipe
+from uyan.recipe import Recipe, load_recipe, settings_digest
 from uyan.training.fit import WEIGHTS, load_weights
 
 METRICS, STATS, CARD, TRACKS = "metrics.json", "stats.json", "model_card.md", "tracks.npz"
@@ -79,10 +78,7 @@ class RunFolder:
 
         A field that uyan got since then has no part in it.
         """
-        kept = {name: fields for name, fields in self.fields.items() if name not in ("cache", *left_out)}
-        for section, field in NO_EFFECT:
-            kept[section] = {name: value for name, value in kept[section].items() if name != field}
-        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+        return settings_digest({k: v for k, v in self.fields.items() if k not in ("cache", *left_out)})
 
     @cached_property
     def recipe(self) -> Recipe:

@@ -9,22 +9,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
-from uyan.audio import read
 from uyan.bundle import load
 from uyan.data.parallel import Progress, silent
 from uyan.errors import EvaluationError
 from uyan.evaluation.shift import SAMPLES, ShiftResult, shift, table
 from uyan.evaluation.shift_figure import heat_map, measured_responses, responses_figure
-from uyan.evaluation.streams import LEAD_S
+from uyan.evaluation.streams import joined_noise, lead_for
 from uyan.files import replacing
 from uyan.frontend import HOP_S
+from uyan.pipeline.evaluate_bundle import METRICS, PAGE
 from uyan.pipeline.held_out import held_out
 from uyan.report.page import make_report
 
-METRICS, HTML = "metrics.json", "report.html"
-"""Of an evaluation in the same folder, whose report then shows the cells as well."""
 REPORT, TABLE, MAP, RESPONSES = "shift.json", "shift.csv", "shift.png", "shift_devices.png"
 
 
@@ -45,10 +41,10 @@ def shift_bundle(
     bundle = load(path)
     out.mkdir(parents=True, exist_ok=True)
     judges = held_out(bundle, manifests, progress, workers, out / "probes.parquet")
-    if not judges.noise:
+    noise = joined_noise(judges.noise)
+    if noise is None:
         raise EvaluationError("--data holds no noise to mix in; add a manifest with recordings of kind noise")
-    noise = np.concatenate([read(member.recording.file) for member in judges.noise])
-    lead_s = max(LEAD_S, bundle.info.window_frames * HOP_S + 0.5)
+    lead_s = lead_for(bundle.info.window_frames * HOP_S)
     result = shift(bundle, judges.positives, noise, samples=samples, seed=seed, lead_s=lead_s, progress=progress)
     with replacing(out / REPORT) as partial:
         report = {**asdict(result), "warnings": judges.warnings}
@@ -60,6 +56,6 @@ def shift_bundle(
         writer.writerows(rows)
     heat_map(result, out / MAP)
     responses_figure(measured_responses(), out / RESPONSES)
-    if (out / METRICS).is_file():
-        make_report(out, out / HTML, path.resolve().parent)
+    if (out / METRICS).is_file():  # an evaluation in the same folder, whose report then shows the cells as well
+        make_report(out, out / PAGE, path.resolve().parent)
     return result, judges.warnings

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uyan.bundle import load
-from uyan.data.split import Member
+from uyan.data.split import SPLITS_FILE, Member
 from uyan.errors import ConfigError
 from uyan.export.onnx_weights import bundle_weights
 from uyan.frontend import HOP_S
-from uyan.pipeline.heard import SPLITS_FILE, heard_in
+from uyan.pipeline.heard import heard_in
 from uyan.pipeline.workspace import CONFIG, Workspace
 from uyan.recipe import load_recipe
 from uyan.training.config import START_FILES, STARTS

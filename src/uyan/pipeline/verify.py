@@ -26,6 +26,7 @@ from uyan.evaluation.track_file import load_tracks
 from uyan.export.model_card import model_card
 from uyan.export.onnx import PARITY_TOLERANCE, check_parity
 from uyan.frontend import Cmvn, seconds_to_frames
+from uyan.pipeline.export import FIGURES
 from uyan.pipeline.recalibrate import recalibrate
 from uyan.pipeline.run_folder import CARD, METRICS, STATS, TRACKS, NotThere, RunFolder, Wrong
 from uyan.pipeline.workspace import CONFIG
@@ -35,8 +36,6 @@ SEALED_END_BYTES = 200
 """The checksum and its key end a bundle; they are shorter."""
 CMVN_TOLERANCE = 1e-5
 """Of a statistic in the network's single precision."""
-FIGURES = ("calibration", "false_alarms", "conditions", "clip_level", "warnings")
-"""What a bundle repeats of the metrics, at least."""
 TIME_STAMP = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|UTC|[+-]\d\d:?\d\d))?)?")
 
 State = Literal["ok", "FAILED", "not checked"]

@@ -11,7 +11,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from uyan.data.cache import FeatureCache
 from uyan.data.parallel import Progress, silent
 from uyan.errors import ConfigError, DataError
-from uyan.evaluation.streams import LEAD_S
+from uyan.evaluation.streams import lead_for
 from uyan.files import replacing
 from uyan.frontend import seconds_to_frames
 from uyan.model.network import USUAL_WINDOW_S
@@ -122,7 +122,7 @@ class Workspace:
     @property
     def lead_s(self) -> float:
         """Quiet before a positive that is judged: the detector must have scored whole windows before the word."""
-        return max(LEAD_S, self.window_s + 0.5)
+        return lead_for(self.window_s)
 
     @property
     def window_frames(self) -> int:
