@@ -159,6 +159,18 @@ def test_pending_samples_are_kept_when_the_caller_reuses_its_buffer() -> None:
     assert np.abs(np.concatenate(parts, axis=1) - log_mel(samples, CONFIG)).max() < 1e-5
 
 
+def test_frames_wait_until_as_many_as_wanted_are_complete(rng: np.random.Generator) -> None:
+    samples = rng.normal(0, 0.1, FRAME_SAMPLES + 9 * HOP_SAMPLES).astype(np.float32)
+    frontend = StreamingFrontend(CONFIG)
+    held = samples[:-1].copy()
+    assert frontend.push(held, at_least=10).shape == (CONFIG.mels, 0)
+    held[:] = 1.0  # the caller reuses its buffer
+    assert np.array_equal(frontend.push(samples[-1:], at_least=10), log_mel(samples, CONFIG))
+    # What was waited for is given once; the next frame needs one hop more.
+    assert frontend.push(samples[: HOP_SAMPLES - 1]).shape == (CONFIG.mels, 0)
+    assert frontend.push(samples[:1]).shape == (CONFIG.mels, 1)
+
+
 @pytest.mark.parametrize("config", [CONFIG, FrontendConfig(mels=128, low_hz=0.0, high_hz=8000.0)])
 def test_every_filter_hears_something(config: FrontendConfig) -> None:
     filters = mel_filters(config)

@@ -44,11 +44,12 @@ class HopScorer:
 
     def push(self, samples: NDArray[np.generic]) -> Scores:
         """Scores of the hops that these samples complete, shape (hops,); int16 or float32 mono at 16 kHz."""
-        fresh = self._frontend.push(to_float(samples))
+        missing = self.window_frames - self._pending.shape[1]
+        fresh = self._frontend.push(to_float(samples), at_least=missing)
+        if fresh.shape[1] < missing:
+            return np.zeros(0)
         self._pending = np.concatenate([self._pending, fresh], axis=1)
         hops = (self._pending.shape[1] - self.window_frames) // self.hop_frames + 1
-        if hops <= 0:
-            return np.zeros(0)
         used = (hops - 1) * self.hop_frames + self.window_frames
         logits = self.bundle.logits(self._pending[:, :used])
         self._pending = self._pending[:, hops * self.hop_frames :].copy()

@@ -28,9 +28,10 @@ FFT_SAMPLES = 512
 FFT_BINS = FFT_SAMPLES // 2 + 1
 BLOCK_FRAMES = 300
 """Frames transformed at once: a clip of 3 s in one block, a working set of 2 MB for a recording of any length."""
-PRODUCT_FRAMES = 60
+PRODUCT_FRAMES = 20
+"""Frames multiplied with the filters at once, whatever their number, so that no chunking changes a bit."""
 BAND_MELS = 16
-"""Filters are applied a band at a time: each band reads few FFT bins, and 60 × 16 × bins stays below the 2^18
+"""Filters are applied a band at a time: each band reads few FFT bins, and 20 × 16 × bins stays below the 2^18
 multiplications above which OpenBLAS wakes other threads, which costs ten times more than it saves here."""
 
 Features = NDArray[np.float32]
@@ -97,7 +98,9 @@ def log_mel(samples: Samples, config: FrontendConfig) -> Features:
     features = np.empty((frames, config.mels), np.float32)
     if not frames:
         return features.T
-    framed = np.lib.stride_tricks.sliding_window_view(samples, FRAME_SAMPLES)[::HOP_SAMPLES]
+    # `sliding_window_view` checks more than a stream's ten frames take to transform.
+    strides = (HOP_SAMPLES * samples.strides[0], samples.strides[0])
+    framed = np.lib.stride_tricks.as_strided(samples, (frames, FRAME_SAMPLES), strides, writeable=False)
     hann, bands = _hann(), _bands(config)
     # Buffers are reused from block to block: fresh ones cost more in page faults than the transform itself.
     rows = min(-(-frames // PRODUCT_FRAMES) * PRODUCT_FRAMES, BLOCK_FRAMES)
@@ -161,7 +164,7 @@ def _hz_to_mel(hz: float) -> float:
 
 
 class StreamingFrontend:
-    """`log_mel` over a stream: feed chunks of any size, get each frame once, as soon as it is complete."""
+    """`log_mel` over a stream: feed chunks of any size, get each frame once, as soon as it is complete and wanted."""
 
     def __init__(self, config: FrontendConfig) -> None:
         self.config = config
@@ -169,13 +172,22 @@ class StreamingFrontend:
 
     def reset(self) -> None:
         """Forget the stream."""
-        self._pending: Samples = np.zeros(0, np.float32)
+        self._waiting: list[Samples] = []
+        self._waiting_samples = 0
 
-    def push(self, samples: Samples) -> Features:
-        """New frames, shape (mels, new_frames); leftover samples wait for the next chunk."""
-        joined = np.concatenate([self._pending, samples]) if self._pending.size else samples
+    def push(self, samples: Samples, at_least: int = 1) -> Features:
+        """New frames, shape (mels, new_frames), or none of them while they are fewer than `at_least`.
+
+        Leftover samples wait for the next chunk. Ten frames at once cost little more than one.
+        """
+        self._waiting_samples += samples.size
+        if frame_count(self._waiting_samples) < at_least:
+            self._waiting.append(samples.copy())
+            return np.empty((self.config.mels, 0), np.float32)
+        joined = np.concatenate([*self._waiting, samples]) if self._waiting else samples
         features = log_mel(joined, self.config)
-        self._pending = joined[features.shape[1] * HOP_SAMPLES :].copy()
+        rest = joined[features.shape[1] * HOP_SAMPLES :].copy()
+        self._waiting, self._waiting_samples = [rest], rest.size
         return features
 
 
