@@ -17,12 +17,14 @@ from bench.augmentation_cost import augmentation_cost
 from bench.cache_memory import cache_memory
 from bench.dense_scoring import dense_scoring_speed
 from bench.duplicates_scale import duplicates_scale
+from bench.evaluation import evaluation_speed
 from bench.extraction import extraction_speed
 from bench.front_end import front_end_speed
 from bench.loading_share import loading_share
 from bench.measure import QUIET_LOAD, Figure, conditions, in_fresh_process
 from bench.mining import mining_memory, mining_speed
 from bench.start_up import start_up
+from bench.streaming import streaming_cost
 
 CLIPS = 125_000
 
@@ -41,6 +43,8 @@ def benchmarks(clips: int, budget_gb: float, data: Path | None, out: Path | None
         "front-end": Benchmark(front_end_speed, True),
         "extraction": Benchmark(partial(extraction_speed, data=data), True),
         "dense-scoring": Benchmark(dense_scoring_speed, True),
+        "streaming": Benchmark(streaming_cost, True),
+        "evaluation": Benchmark(evaluation_speed, False),
         "mining": Benchmark(mining_speed, True),
         "mining-memory": Benchmark(partial(mining_memory, out=out), True),
         "loading-share": Benchmark(loading_share, False),

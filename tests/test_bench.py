@@ -14,12 +14,14 @@ from bench import cache_memory
 from bench.augmentation_cost import augmentation_cost
 from bench.dense_scoring import dense_scoring_speed
 from bench.duplicates_scale import duplicates_scale
+from bench.evaluation import evaluation_speed
 from bench.extraction import extraction_speed
 from bench.front_end import front_end_speed
 from bench.loading_share import loading_share
 from bench.measure import Figure, in_fresh_process, medians_s, speech_like
 from bench.mining import mining_memory, mining_speed
 from bench.start_up import start_up
+from bench.streaming import streaming_cost
 
 from uyan.audio import SAMPLE_RATE
 
@@ -62,6 +64,18 @@ def test_dense_scoring() -> None:
     assert dense / single == pytest.approx(ratio)
     assert batches > 0
     assert apart < 1e-6
+
+
+def test_streaming_cost() -> None:
+    costs = list(values(streaming_cost(seconds=2.0, repeats=1)).values())
+    assert len(costs) == 3
+    assert all(0 < cost < 1 for cost in costs)
+
+
+@pytest.mark.slow
+def test_evaluation() -> None:
+    first, again, sweep = values(evaluation_speed(hours=0.02, long_s=24.0)).values()
+    assert min(first, again, sweep) > 0
 
 
 def test_loading_share() -> None:

@@ -175,6 +175,19 @@ def test_links_name_the_pair_and_the_correlation_asked_for(words):
     assert find_links(prints, recordings.__getitem__, min_correlation=0.97) == []
 
 
+def test_two_settled_recordings_are_not_compared(words):
+    recordings = [words[0], 0.5 * words[0], words[1], 0.25 * words[1]]
+    compared = Counter()
+
+    def load(number: int) -> Samples:
+        compared[number] += 1
+        return recordings[number]
+
+    prints = prints_of(recordings)
+    assert find_groups(prints, load, settled={0, 1, 2}) == [[2, 3]]
+    assert not compared[0] and not compared[1]
+
+
 @given(
     st.integers(1, 12).flatmap(
         lambda n: st.tuples(st.just(n), st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1))))

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from uyan.data.parallel import SMALL_JOB_ITEMS, run_tasks
+from uyan.data.parallel import AHEAD, SMALL_JOB_ITEMS, ahead, run_tasks
 
 ITEMS = list(range(SMALL_JOB_ITEMS + 6))
 
@@ -79,3 +79,23 @@ def test_work_is_done_as_results_are_asked_for() -> None:
     assert done == []
     assert next(results) == 0
     assert done == [0]
+
+
+def test_only_a_few_results_are_made_ahead_of_time() -> None:
+    made: list[int] = []
+
+    def make(item: int) -> int:
+        made.append(item)
+        return item
+
+    results = ahead(make, iter(range(100)))
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    results.close()  # type: ignore[attr-defined]  # a generator
+    assert len(made) <= 5 + AHEAD
+
+
+def test_an_error_comes_in_the_place_of_its_result() -> None:
+    results = ahead(fail_at_five, range(10))
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="item 5 is bad"):
+        next(results)

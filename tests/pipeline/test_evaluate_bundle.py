@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from uyan.audio import SAMPLE_RATE, read
+from uyan.audio import SAMPLE_RATE, read, write
 from uyan.bundle import Bundle, BundleInfo, load
 from uyan.data.manifest import load_manifests
 from uyan.data.probe import probe_file
@@ -67,6 +67,22 @@ def test_a_recording_that_was_trained_on_under_another_name_does_not_judge(detec
     found = held_out(detector, [manifest], workers=1)
     assert chosen.id not in {m.recording.id for m in found.members}
     assert found.left_out == {"it, or a near-duplicate, was heard in training or validation": 1}
+
+
+def test_another_take_of_a_voice_that_was_heard_does_not_judge(
+    detector: Bundle, manifest: Path, tmp_path: Path
+) -> None:
+    """The same take under two speaker ids: whoever said it, the detector knows the voice."""
+    chosen = next(r for r in load_manifests([manifest]) if r.label == "uyan")
+    samples = read(chosen.file)
+    write(tmp_path / "copy.wav", 0.5 * samples)
+    rows = "path,label,speaker_id,duration_s,kind", f"copy.wav,uyan,nobody,{samples.size / SAMPLE_RATE},keyword"
+    more = tmp_path / "more.csv"
+    more.write_text("\n".join(rows), encoding="utf-8")
+    splits(detector.path.parent, [row("a.wav", chosen.speaker_id, "train")])
+    found = held_out(detector, [manifest, more], workers=1)
+    assert not {"nobody", chosen.speaker_id} & {m.recording.speaker_id for m in found.members}
+    assert found.left_out["it, or a near-duplicate, was heard in training or validation"] == 1
 
 
 def test_a_bundle_without_its_run_is_judged_with_a_warning(detector: Bundle, manifest: Path) -> None:

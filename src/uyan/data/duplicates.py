@@ -7,7 +7,7 @@ their samples.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from uyan.audio import Samples
@@ -38,13 +38,17 @@ def find_groups(
     *,
     seed: int = 42,
     min_correlation: float = 0.9,
+    settled: Collection[int] = (),
     progress: Progress = silent,
 ) -> list[list[int]]:
     """Groups of near-duplicate recordings: each sorted, at least two members, in order of their first.
 
-    `load(i)` decodes the whole of recording i. The seed chooses the cells; groups hardly depend on it.
+    `load(i)` decodes the whole of recording i. The seed chooses the cells; groups hardly depend on it. Whether two of
+    the `settled` recordings are one take is not asked: they share a group only through others.
     """
-    links = find_links(fingerprints, load, seed=seed, min_correlation=min_correlation, progress=progress)
+    links = find_links(
+        fingerprints, load, seed=seed, min_correlation=min_correlation, settled=settled, progress=progress
+    )
     return groups(links, len(fingerprints))
 
 
@@ -88,14 +92,18 @@ def find_links(
     *,
     seed: int = 42,
     min_correlation: float = 0.9,
+    settled: Collection[int] = (),
     progress: Progress = silent,
 ) -> list[DuplicateLink]:
-    """Pairs confirmed by `correlation`, enough of them to connect every group (n - 1 for n recordings)."""
+    """Pairs confirmed by `correlation`, enough of them to connect every group (n - 1 for n recordings).
+
+    None of two `settled` recordings.
+    """
     tries = find_candidates(fingerprints, seed=seed, progress=progress)
     loaded, forest = _Loaded(load), _Forest(len(fingerprints))
     links = []
     for done, (first, second, first_frame, second_frame) in enumerate(tries.tolist(), 1):
-        if forest.root(first) != forest.root(second):
+        if forest.root(first) != forest.root(second) and not (first in settled and second in settled):
             pair = loaded(first), loaded(second)
             value = correlation(*pair, _centre_sample(first_frame), _centre_sample(second_frame))
             if value >= min_correlation:

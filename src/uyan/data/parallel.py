@@ -1,13 +1,14 @@
-"""One task function over many items in a pool of processes, results in order, progress as it goes.
+"""One function over many items, results in order: in a pool of processes, or a little ahead in threads.
 
-It knows nothing of audio: whoever calls it brings the task. Tasks must be module-level functions and handle
-their own expected errors; an unexpected one stops the run.
+It knows nothing of audio: whoever calls it brings the task. Tasks for processes must be module-level functions and
+handle their own expected errors; an unexpected one stops the run.
 """
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -16,6 +17,8 @@ Result = TypeVar("Result")
 Progress = Callable[[str, int, int], None]
 """Called as progress(stage, done, total); the CLI draws a bar with an ETA from it."""
 
+AHEAD = 2
+"""Results that wait to be asked for: as many cores decode beside the one that works on them."""
 SMALL_JOB_ITEMS = 64
 """Below this many items, starting processes costs more than they save."""
 
@@ -53,3 +56,25 @@ def run_tasks(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield `function(item)` for every item, in order; `AHEAD` of them are begun in threads before they are asked for.
+
+    For what releases Python's lock, as decoding does. An exception is raised where its result would have come.
+
+    >>> list(ahead(abs, [-3, -1, 2]))
+    [3, 1, 2]
+    """
+    with ThreadPoolExecutor(AHEAD) as pool:
+        begun: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                begun.append(pool.submit(function, item))
+                if len(begun) > AHEAD:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for future in begun:
+                future.cancel()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uyan.audio import SAMPLE_RATE, Samples, read
+from uyan.data.parallel import ahead
 from uyan.data.split import Member
 from uyan.data.waveform import through_telephone
 from uyan.errors import EvaluationError
@@ -59,9 +60,8 @@ def positive_streams(
     The ratio is that of the voice (the recording's loudest fifth) to the mean power of the noise. The telephone takes
     all of the stream, the quiet too.
     """
-    for number, member in enumerate(members):
+    for number, (member, recording) in enumerate(zip(members, _decoded(members), strict=True)):
         rng = np.random.default_rng([seed, number])
-        recording = read(member.recording.file)
         quiet = [hiss(seconds, rng) for seconds in (lead_s, TAIL_S)]
         samples = np.concatenate([quiet[0], recording, quiet[1]])
         if noise is not None and np.isfinite(snr_db):
@@ -82,8 +82,7 @@ def negative_streams(members: Sequence[Member], seed: int = 42, lead_s: float = 
     parts: list[Samples] = []
     joined: list[Member] = []
     joined_s = 0.0
-    for member in members:
-        samples = read(member.recording.file)
+    for member, samples in zip(members, _decoded(members), strict=True):
         seconds = samples.size / SAMPLE_RATE
         if seconds >= SHORT_S:
             yield _between_quiet([member], [samples], seconds, lead_s, rng)
@@ -126,7 +125,12 @@ def lead_for(window_s: float) -> float:
 
 def joined_noise(members: Sequence[Member]) -> Samples | None:
     """Noise recordings one after the other, shape (samples,), to mix in; None where there are none."""
-    return np.concatenate([read(m.recording.file) for m in members]) if members else None
+    return np.concatenate(list(_decoded(members))) if members else None
+
+
+def _decoded(members: Sequence[Member]) -> Iterator[Samples]:
+    """The recordings' samples, in order."""
+    return ahead(read, (member.recording.file for member in members))
 
 
 def hiss(seconds: float, rng: np.random.Generator) -> Samples:

@@ -3,6 +3,7 @@
 Recordings that its run trained or validated on do not judge it (`held_out`). It changes nothing in the bundle.
 """
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -144,15 +145,18 @@ def _data(judges: HeldOut) -> dict[str, Any]:
 def _snippets(alarms: Sequence[Mapping[str, Any]], negatives: Sequence[Member], folder: Path) -> list[dict[str, Any]]:
     """The alarms, each with the `snippet` (WAV in `folder`) that holds what the detector heard."""
     files = {f"{m.recording.root.name}/{m.recording.path}": m.recording.file for m in negatives}
-    found = []
-    for number, alarm in enumerate(alarms, 1):
-        samples = read(files[alarm["path"]])
-        first, last = (round((alarm["time_s"] + seconds) * SAMPLE_RATE) for seconds in (-BEFORE_S, AFTER_S))
-        snippet = folder / f"{number:02d}.wav"
-        folder.mkdir(exist_ok=True)
-        write(snippet, np.ascontiguousarray(samples[max(0, first) : max(last, SAMPLE_RATE // 10)]))
-        found.append({**alarm, "snippet": f"{folder.name}/{snippet.name}"})
-    return found
+    found: dict[int, dict[str, Any]] = {}
+    # Recording by recording: several alarms may be in one of many minutes.
+    by_path = sorted(enumerate(alarms, 1), key=lambda numbered: str(numbered[1]["path"]))
+    for path, ours in itertools.groupby(by_path, lambda numbered: str(numbered[1]["path"])):
+        samples = read(files[path])
+        for number, alarm in ours:
+            first, last = (round((alarm["time_s"] + seconds) * SAMPLE_RATE) for seconds in (-BEFORE_S, AFTER_S))
+            snippet = folder / f"{number:02d}.wav"
+            folder.mkdir(exist_ok=True)
+            write(snippet, np.ascontiguousarray(samples[max(0, first) : max(last, SAMPLE_RATE // 10)]))
+            found[number] = {**alarm, "snippet": f"{folder.name}/{snippet.name}"}
+    return [found[number] for number in sorted(found)]
 
 
 def _save(bundle: Bundle, measured: Measured, metrics: Mapping[str, Any], out: Path) -> None:

@@ -15,7 +15,7 @@ from uyan.data.check import CheckReport, check
 from uyan.data.duplicates import find_groups
 from uyan.data.manifest import load_manifests
 from uyan.data.parallel import Progress, silent
-from uyan.data.recording import unknown_speakers
+from uyan.data.recording import Recording, unknown_speakers
 from uyan.data.split import SPLITS_FILE, Member, is_positive, judges
 from uyan.errors import EvaluationError
 from uyan.pipeline.heard import heard_in
@@ -63,8 +63,9 @@ def held_out(
             f"no {SPLITS_FILE} beside {bundle.path.name}: whether the detector has heard these speakers before cannot "
             "be checked, and the figures may flatter"
         )
-    members = [m for m in _members(report, progress) if m.recording.kind != "rir"]
-    reasons = _reasons(members, learnt or Learnt(frozenset(), frozenset()))
+    known = learnt or Learnt(frozenset(), frozenset())
+    members = [m for m in _members(report, known, progress) if m.recording.kind != "rir"]
+    reasons = _reasons(members, known)
     kept = [member for member, reason in zip(members, reasons, strict=True) if not reason]
     if unknown := unknown_speakers([m.recording for m in kept]):
         warnings.append(f"{unknown} recording(s) have no speaker_id: whether the detector knows the voice is unknown")
@@ -76,23 +77,34 @@ def held_out(
     return HeldOut(positives, negatives, noise, left_out, tuple(warnings))
 
 
-def _members(report: CheckReport, progress: Progress) -> list[Member]:
+def _members(report: CheckReport, learnt: Learnt, progress: Progress) -> list[Member]:
+    """The usable recordings and which of them are one take; not asked of two that are left out anyway."""
     recordings = [recording for recording, _ in report.good]
     found = [probe for _, probe in report.good]
 
     def load(number: int) -> Samples:
         return read(recordings[number].file)
 
-    groups = find_groups([probe.fingerprint for probe in found], load, progress=progress)
-    return judges(recordings, found, groups)
+    settled = {
+        number
+        for number, (recording, probe) in enumerate(report.good)
+        if _knows(learnt, recording) or probe.content_sha1 in learnt.sha1s
+    }
+    prints = [probe.fingerprint for probe in found]
+    return judges(recordings, found, find_groups(prints, load, settled=settled, progress=progress))
+
+
+def _knows(learnt: Learnt, recording: Recording) -> bool:
+    """Whether the detector has heard its speaker."""
+    return recording.speaker_known and recording.speaker_id in learnt.speakers
 
 
 def _reasons(members: Sequence[Member], learnt: Learnt) -> list[str]:
     """Why each recording may not judge; empty where it may."""
-    learnt_groups = {m.group for m in members if m.content_sha1 in learnt.sha1s}
+    learnt_groups = {m.group for m in members if _knows(learnt, m.recording) or m.content_sha1 in learnt.sha1s}
 
     def reason(member: Member) -> str:
-        if member.recording.speaker_known and member.recording.speaker_id in learnt.speakers:
+        if _knows(learnt, member.recording):
             return "its speaker was heard in training or validation"
         if member.group in learnt_groups:
             return "it, or a near-duplicate, was heard in training or validation"
