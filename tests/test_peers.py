@@ -1,8 +1,10 @@
 """Engines side by side: the stream is what its truth says, counts are worked by hand, a made-up engine is run."""
 
 import json
+import re
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -27,10 +29,14 @@ from numpy.typing import NDArray
 
 from uyan.audio import INT16_SCALE, SAMPLE_RATE
 from uyan.bundle import Bundle
-from uyan.data.recording import Recording
+from uyan.data.probe import probe_file
+from uyan.data.recording import Recording, unknown_speaker_id
 from uyan.decision import DetectorConfig
 from uyan.detector import Detector
 from uyan.errors import ConfigError, DataError, EvaluationError
+from uyan.pipeline.heard import add_mined
+from uyan.recipe import parse_recipe
+from uyan.training.trunk import Learnt
 
 Tone = Callable[..., NDArray[np.float32]]
 WriteCorpus = Callable[..., Path]
@@ -70,9 +76,9 @@ def data(write_corpus: WriteCorpus, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def material(data: Path) -> Material:
-    return gather(data, ["uyan"], [])
+    return gather(data, ["uyan"], [], workers=1)
 
 
 @pytest.fixture
@@ -220,39 +226,63 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 # Which recordings
 
 
-def test_only_what_every_bundle_holds_out_is_used(data: Path, tmp_path: Path) -> None:
-    rows = ["path,label,speaker_id,kind,split,counted,excluded"]
-    for path, speaker, split, counted, excluded in (
-        ("uyan/voice0-0.wav", "voice0", "test", 1, ""),
-        ("uyan/voice0-1.wav", "voice0", "test", 0, ""),  # the same take again
-        ("uyan/voice1-0.wav", "voice1", "train", 1, ""),  # and all of voice1 with it
-        ("uyan/voice2-0.wav", "voice2", "validation", 1, ""),
-        ("uyan/voice3-0.wav", "voice3", "test", 1, "near-duplicate of another"),
-    ):
-        rows.append(f"{path},uyan,{speaker},keyword,{split},{counted},{excluded}")
-    (tmp_path / "splits.csv").write_text("\n".join(rows), encoding="utf-8")
-    found = gather(data, ["uyan"], [tmp_path / "bundle.onnx"])
-    heard = {recording.path for recording in found.keywords["uyan"]}
-    assert "uyan/voice0-0.wav" in heard
-    assert heard.isdisjoint({"uyan/voice0-1.wav", "uyan/voice3-0.wav"})
-    assert not any("voice1" in path or "voice2" in path for path in heard)
-    assert not any(recording.speaker_id in ("voice1", "voice2") for recording in found.speech)
-    assert any("were left out" in note for note in found.notes)
+def splits(folder: Path, rows: Sequence[tuple[str, str, str, str]]) -> None:
+    """Rows of path, speaker, split and hash, each recording a group of its own."""
+    head = "path,label,speaker_id,kind,split,group,counted,excluded,content_sha1"
+    made = [f"{path},uyan,{speaker},keyword,{split},{path},1,,{sha1}" for path, speaker, split, sha1 in rows]
+    (folder / "splits.csv").write_text("\n".join([head, *made, ""]), encoding="utf-8")
 
 
-def test_a_bundle_of_unknown_training_is_said_so(data: Path, tmp_path: Path) -> None:
-    (note,) = gather(data, ["uyan"], [tmp_path / "bundle.onnx"]).notes
-    assert "what it was trained on is not known" in note
+@pytest.fixture
+def shipped(bundle: Bundle, tmp_path: Path) -> Path:
+    """A bundle in a run's folder."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    raw = {"keyword": "uyan", "data": {"manifests": ["m.csv"]}}
+    (folder / "config.yaml").write_text(parse_recipe(raw, "test").to_yaml(), encoding="utf-8")
+    return Path(shutil.copy(bundle.path, folder))
 
 
-def test_words_and_folders_that_are_not_there_are_named(data: Path, tmp_path: Path) -> None:
+def test_only_what_every_bundle_holds_out_is_used(data: Path, shipped: Path) -> None:
+    rows = ("a.wav", "voice0", "test", "0"), ("b.wav", "voice1", "train", "1"), ("c.wav", "voice2", "validation", "2")
+    splits(shipped.parent, rows)
+    found = gather(data, ["uyan"], [shipped], workers=1)
+    heard = {recording.speaker_id for recording in [*found.keywords["uyan"], *found.speech]}
+    assert heard == {f"voice{number}" for number in (0, 3, 4, 5, 6, 7)}
+    assert found.notes == ("14 recordings were left out because its speaker was heard in training or validation.",)
+
+
+def test_what_was_trained_on_under_another_name_is_left_out(
+    data: Path, shipped: Path, tmp_path: Path, write_corpus: WriteCorpus
+) -> None:
+    """Recordings of nobody: neither path nor speaker tells, and the manifest lay elsewhere when the bundle was made."""
+    manifest = write_corpus(tmp_path / "corpus", noise=10)
+    text = re.sub(r",voice\d,", ",,", manifest.read_text(encoding="utf-8"))
+    manifest.write_text(text, encoding="utf-8")
+    trained, mined = (probe_file(str(tmp_path / f"corpus/{name}")) for name in ("uyan/voice0-0.wav", "noise/3.wav"))
+    assert not isinstance(trained, str) and not isinstance(mined, str)
+    path = "corpus/uyan/voice0-0.wav"
+    splits(shipped.parent, [(path, unknown_speaker_id(path), "train", trained.content_sha1)])
+    add_mined(shipped.parent, Learnt(frozenset(), frozenset({mined.content_sha1})))
+    found = gather(tmp_path / "corpus", ["uyan"], [shipped], workers=1)
+    assert len(found.keywords["uyan"]) == 15 and len(found.noise) == 9
+    assert "uyan/voice0-0.wav" not in {recording.path for recording in found.keywords["uyan"]}
+    assert "noise/3.wav" not in {recording.path for recording in found.noise}
+
+
+def test_a_bundle_of_unknown_training_is_said_so(data: Path, shipped: Path) -> None:
+    (note,) = gather(data, ["uyan"], [shipped], workers=1).notes
+    assert "no splits.csv beside bundle.onnx: what it was trained on is not all known" in note
+
+
+def test_words_and_folders_that_are_not_there_are_named(data: Path, shipped: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match='no recording of "alexa"; the manifests have merhaba, selam, uyan'):
         gather(data, ["alexa"], [])
     with pytest.raises(DataError, match=r"no manifest\.csv"):
         gather(tmp_path, ["uyan"], [])
-    (tmp_path / "splits.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    (shipped.parent / "splits.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(DataError, match="not a list of recordings"):
-        gather(data, ["uyan"], [tmp_path / "bundle.onnx"])
+        gather(data, ["uyan"], [shipped])
 
 
 # Counting

@@ -54,9 +54,9 @@ def _compare(options: argparse.Namespace) -> list[Row]:
     config = StreamConfig(
         options.hours, options.speech_share, options.snr_db, options.keywords, options.seed, options.repeat
     )
-    material = gather(options.data, words, options.bundle)
     out: Path = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
+    material = gather(options.data, words, options.bundle, out / "probes.parquet")
     truth = make_stream(material, config, out, np.random.default_rng(config.seed), _say)
     environments = (options.environments or out / "environments").resolve()
     place = Place(environments, out / "runs", StreamFile(out / AUDIO, truth.sha256))

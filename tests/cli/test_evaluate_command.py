@@ -5,12 +5,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from uyan.audio import write
 from uyan.bundle import BundleInfo
 from uyan.export.onnx import make_bundle, network_to_onnx, save_bundle
 from uyan.model.network import Network
 
+Sound = Callable[..., NDArray[np.float32]]
 WriteCorpus = Callable[..., Path]
 Uyan = Callable[..., tuple[int, str, str]]
 
@@ -36,6 +40,44 @@ def test_evaluate_says_what_is_claimed_and_what_is_not(uyan: Uyan, detector: Pat
     assert "not claimed, misses at 0.5 FAH: 0.0 h of negatives cannot show 0.5 alarms per hour: 6.0 h" in told
     assert "warning: no splits.csv beside bundle.onnx" in told
     assert (detector.parent / "evaluation" / "metrics.json").is_file()
+
+
+def test_evaluate_with_annotations_says_what_was_missed_and_where(
+    uyan: Uyan, detector: Path, manifest: Path, tmp_path: Path, changing_sound: Sound
+) -> None:
+    """A minute at which the detector fires often, and a word in two seconds of near silence, which it cannot hear."""
+    quiet = 1e-4 * np.random.default_rng(42).standard_normal(16_000 * 10).astype(np.float32)
+    for name, samples in (("loud.wav", changing_sound(60.0)), ("quiet.wav", quiet)):
+        write(tmp_path / "room" / name, samples)
+    events = tmp_path / "room" / "events.csv"
+    events.write_text("path,start_s,end_s,label\nloud.wav,,,\nquiet.wav,4,4.5,uyan\n", encoding="utf-8")
+    code, told, _ = uyan("evaluate", detector, "--data", manifest, "--annotations", events, "--workers", 1)
+    assert code == 0
+    assert "annotated, 2 recording(s): 1 of 1 missed: 100.0 % (95 % 2.5 – 100.0)" in told
+    assert "missed: room/quiet.wav at 4.0 s" in told
+    assert "false alarms outside of the words: " in told and "alarms in 0.02 h: " in told
+    assert "false alarm: room/loud.wav at " in told and "false alarm: room/quiet.wav" not in told
+    assert told.count("false alarm: room/loud.wav at ") == 5 and " more\n" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,start_s\n", "events.csv: row 1: no column end_s; there are path, start_s"),
+        ("path,start_s,end_s\nnone.wav,1,2\n", "events.csv: row 2: path: 'none.wav' is not there"),
+        ("path,start_s,end_s\n../bundle.onnx,1,2\n", "row 2: path: '../bundle.onnx' leads out of the table's folder"),
+    ],
+)
+def test_annotations_that_are_wrong_are_a_line_and_exit_code_2(
+    uyan: Uyan, detector: Path, manifest: Path, tmp_path: Path, text: str, message: str
+) -> None:
+    events = tmp_path / "room" / "events.csv"
+    events.parent.mkdir()
+    events.write_text(text, encoding="utf-8")
+    code, _, told = uyan("evaluate", detector, "--data", manifest, "--annotations", events)
+    assert code == 2
+    assert message in told and "Traceback" not in told
+    assert not (detector.parent / "evaluation").exists()
 
 
 def test_shift_writes_a_row_a_cell(uyan: Uyan, detector: Path, manifest: Path, tmp_path: Path) -> None:

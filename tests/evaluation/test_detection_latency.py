@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from uyan.audio import SAMPLE_RATE
-from uyan.decision import DetectorConfig
-from uyan.evaluation.detection_latency import detection_latency, first_fire_hops, word_end_s
-from uyan.evaluation.scores import ScoreTrack
+from uyan.evaluation.detection_latency import detection_latency, word_end_s
 from uyan.frontend import FrontendConfig
 
 
@@ -15,14 +13,6 @@ def test_the_end_of_a_tone_is_the_end_of_the_word(rng: np.random.Generator) -> N
     times_s = np.arange(samples.size) / SAMPLE_RATE
     samples += 0.3 * np.sin(2 * np.pi * 700 * times_s) * ((times_s > 0.5) & (times_s < 1.2))
     assert word_end_s(samples.astype(np.float32), FrontendConfig()) == pytest.approx(1.2, abs=0.05)
-
-
-def test_only_what_fires_while_the_recording_is_heard_counts() -> None:
-    early, inside = np.zeros(60), np.zeros(60)
-    early[2:6] = 0.9
-    inside[30:34] = 0.9
-    tracks = [ScoreTrack("t", "ada", 3.0, slice(20, 60), scores) for scores in (early, inside)]
-    assert first_fire_hops(tracks, 0.5, DetectorConfig()) == [None, 32]
 
 
 def test_nothing_detected_has_no_latency() -> None:

@@ -1,6 +1,7 @@
 """Two folds worked out by hand, and what happens to recordings that stand in both."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,6 +71,17 @@ def test_as_shipped_each_fold_has_its_own_threshold() -> None:
     alarms = pooled_alarms(pool(FOLDS))
     assert (alarms.events, alarms.fold_events, alarms.hours, alarms.fold_hours) == (3, (2, 1), 4.0, (2.0, 2.0))
     assert alarms.fah == 0.75 and alarms.fah_interval == poisson_rate(3, 4.0)
+
+
+def test_misses_as_shipped_are_counted_as_the_detector_fires() -> None:
+    """An alarm at hop 0, before the recording, locks out the word at hop 2; and so at the common threshold."""
+    locked = DetectorConfig(votes=1, ballots=1, lockout_s=1.0)
+    word = replace(positive("p0", "ada", 0.0), scores=np.array([0.7, 0.0, 0.9, 0.0]), heard=slice(1, 4))
+    deaf = TrackSet("uyan", locked, 0.6, {"clean": [word]}, [negative("n0", [0.5])])
+    found = pooled_conditions(pool([deaf]), targets=(0.5,))["clean"]
+    assert (found.shipped.misses, found.shipped.per_speaker) == (1, {"ada": (1, 1)})
+    assert (found.at_fah[0.5].point.threshold, found.at_fah[0.5].per_speaker) == (0.9, {"ada": (0, 1)})
+    assert found.curve.detected[np.searchsorted(found.curve.thresholds, [0.6, 0.8])].tolist() == [0, 1]
 
 
 def test_without_repetition_nothing_is_skipped() -> None:

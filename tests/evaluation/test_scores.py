@@ -23,7 +23,9 @@ from uyan.evaluation.scores import (
     event_curve,
     event_curves,
     false_alarm_hops,
+    first_fire_hops,
     loudest,
+    missed,
     score_streams,
     stretch_scores,
     strict_curve,
@@ -178,6 +180,61 @@ def test_loudest_is_the_highest_threshold_that_still_fires(positive: ScoreTrack)
     assert not fires(positive.scores, float(np.nextafter(highest, 2.0)), PLAIN)
     if highest > 0:
         assert fires(positive.scores, highest, PLAIN)
+
+
+def heard_within(draw: st.DrawFn) -> ScoreTrack:
+    """A positive with some hops before it and after it that count for nothing."""
+    scores = draw(st.lists(SCORE, min_size=1, max_size=60))
+    start = draw(st.integers(0, len(scores)))
+    return replace(make_track(scores), heard=slice(start, draw(st.integers(start, len(scores)))))
+
+
+HEARD = st.composite(heard_within)()
+
+
+@given(st.lists(HEARD, max_size=4), st.sampled_from([0.05, 0.3, 0.5, 0.9, 1.0]) | st.floats(0.001, 1), CONFIG)
+def test_a_hit_is_what_a_listener_fires_at_while_the_recording_is_heard(
+    positives: list[ScoreTrack], threshold: float, config: DetectorConfig
+) -> None:
+    first = [
+        next((hop for hop in fires(t.scores, threshold, config) if t.heard.start <= hop < t.heard.stop), None)
+        for t in positives
+    ]
+    assert first_fire_hops(positives, threshold, config) == first
+    assert missed(positives, threshold, config).tolist() == [hop is None for hop in first]
+
+
+@settings(max_examples=60)
+@given(st.lists(HEARD, min_size=1, max_size=3), st.lists(TRACK, max_size=2), CONFIG)
+def test_the_curve_counts_hits_as_a_listener_does(
+    positives: list[ScoreTrack], negatives: list[ScoreTrack], config: DetectorConfig
+) -> None:
+    curve = event_curve(positives, negatives, config)
+    chosen = np.unique(np.linspace(0, curve.thresholds.size - 1, 40).astype(int))
+    for at in chosen[curve.thresholds[chosen] > 0]:
+        misses = int(missed(positives, float(curve.thresholds[at]), config).sum())
+        assert curve.detected[at] == len(positives) - misses
+
+
+def test_only_what_fires_while_the_recording_is_heard_counts() -> None:
+    early, inside = np.zeros(60), np.zeros(60)
+    early[2:6] = 0.9
+    inside[30:34] = 0.9
+    tracks = [replace(make_track(scores), heard=slice(20, 60)) for scores in (early, inside)]
+    assert first_fire_hops(tracks, 0.5, PLAIN) == [None, 32]
+
+
+def test_an_alarm_just_before_the_recording_locks_its_word_out() -> None:
+    """It fires at hop 4; until hop 19 nothing may, and the word is over at 15. Above 0.95 there is no such alarm."""
+    scores = np.zeros(40)
+    scores[2:6], scores[12:16] = 0.95, 0.99
+    positive = replace(make_track(scores), heard=slice(5, 30))
+    assert fires(scores, 0.9, PLAIN) == [4]
+    assert missed([positive], 0.9, PLAIN).tolist() == [True]
+    assert missed([positive], 0.97, PLAIN).tolist() == [False]
+    assert loudest([positive], PLAIN).tolist() == [0.99]
+    curve = event_curve([positive], [make_track([0.0] * 5)], PLAIN)
+    assert curve.detected[np.searchsorted(curve.thresholds, [0.9, 0.97])].tolist() == [0, 1]
 
 
 def test_loudest_of_tracks_too_short_to_vote() -> None:

@@ -88,7 +88,7 @@ def test_short_negatives_are_joined_and_the_gaps_do_not_count(member: MakeMember
     assert stream.members == tuple(clips)
     assert stream.material_s == pytest.approx(3.75)
     assert seconds(stream) == pytest.approx(LEAD_S + 3.75 + 3 * GAP_S + TAIL_S)
-    starts_s = [0.0, LEAD_S + 1.0 + GAP_S, LEAD_S + 1.0 + GAP_S + 1.25 + GAP_S, seconds(stream)]
+    starts_s = [LEAD_S, LEAD_S + 1.0 + GAP_S, LEAD_S + 1.0 + GAP_S + 1.25 + GAP_S, seconds(stream)]
     assert [edge for span in stream.spans_s for edge in span] == pytest.approx(
         [starts_s[0], *np.repeat(starts_s[1:-1], 2), starts_s[-1]]
     )
@@ -105,11 +105,23 @@ def test_long_negatives_stand_between_two_stretches_of_hiss(member: MakeMember) 
     lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
     np.testing.assert_array_equal(long.samples[lead:-tail], read(members[1].recording.file))
     assert (long.members, long.material_s) == ((members[1],), SHORT_S)
-    assert long.spans_s == (long.heard_s,) == ((0.0, seconds(long)),)
+    assert long.heard_s == (0.0, seconds(long))
+    assert long.spans_s == ((LEAD_S, seconds(long)),)
     assert long.name.endswith("/long.wav")
     assert joined.name.endswith("/s1.wav and 1 more")
     assert joined.members == (members[0], members[2])
     assert joined.material_s == pytest.approx(3.0)
+
+
+def test_recordings_of_two_folders_of_one_name_have_streams_of_two_names(tmp_path: Path) -> None:
+    members = []
+    for parent in ("radio", "street"):
+        (tmp_path / parent / "talk").mkdir(parents=True)
+        members.append(MakeMember(tmp_path / parent / "talk")("a.wav", SHORT_S))
+    expected = ["radio/talk/a.wav", "street/talk/a.wav"]
+    assert [stream.name for stream in negative_streams(members)] == expected
+    assert [stream.name for stream in positive_streams(members)] == expected
+    assert [stream.name for stream in negative_streams(members[:1])] == ["talk/a.wav"]
 
 
 def test_joined_streams_are_cut_after_five_minutes(member: MakeMember) -> None:

@@ -5,22 +5,30 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from uyan.audio import SAMPLE_RATE, read, write
 from uyan.bundle import Bundle, BundleInfo, load
 from uyan.data.manifest import load_manifests
 from uyan.data.probe import probe_file
-from uyan.errors import BundleError, DataError, EvaluationError
+from uyan.detector import HopScorer
+from uyan.errors import BundleError, DataError, EvaluationError, ManifestError
 from uyan.evaluation.track_file import load_tracks
 from uyan.export.onnx import make_bundle, network_to_onnx, save_bundle
 from uyan.model.network import Network
-from uyan.pipeline.evaluate_bundle import evaluate_bundle
+from uyan.pipeline import evaluate_bundle as module
+from uyan.pipeline.evaluate_bundle import evaluate_bundle, kfold_of_bundle
 from uyan.pipeline.held_out import held_out
+from uyan.recipe import Recipe, parse_recipe
+from uyan.runtime.files import listen_to_file
 
+Sound = Callable[..., NDArray[np.float32]]
 WriteCorpus = Callable[..., Path]
-COLUMNS = ("path", "label", "speaker_id", "kind", "split", "counted", "excluded", "content_sha1")
+COLUMNS = ("path", "label", "speaker_id", "kind", "split", "group", "counted", "excluded", "content_sha1")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +54,7 @@ def splits(run: Path, rows: list[dict[str, str]]) -> None:
 
 
 def row(path: str, speaker_id: str, split: str, sha1: str = "x") -> dict[str, str]:
-    values = (path, "uyan", speaker_id, "keyword", split, "1", "", sha1)
+    values = (path, "uyan", speaker_id, "keyword", split, path, "1", "", sha1)
     return dict(zip(COLUMNS, values, strict=True))
 
 
@@ -144,3 +152,106 @@ def test_what_is_no_bundle_is_named(tmp_path: Path, manifest: Path) -> None:
     (tmp_path / "bundle.onnx").write_bytes(b"not a network")
     with pytest.raises(BundleError, match=r"bundle\.onnx"):
         evaluate_bundle(tmp_path / "bundle.onnx", [manifest], tmp_path / "out")
+
+
+def test_a_snippet_holds_the_alarm_where_it_should(
+    detector: Bundle, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tone 7 s into a recording, to a detector of that tone: it fires 0.2 to 0.3 s later, 2.5 s into the snippet.
+
+    The folder has the corpus's name, so that both are called by the folder above as well.
+    """
+
+    def push(scorer: HopScorer, samples: NDArray[np.float32]) -> NDArray[np.float64]:
+        hops = range(round((samples.size / SAMPLE_RATE - scorer.time_s(0)) * 10))
+        ends = [round(scorer.time_s(hop) * SAMPLE_RATE) for hop in hops]
+        return np.array([0.9 if (np.abs(samples[end - 32 : end]) > 0.9).any() else 0.0 for end in ends])
+
+    monkeypatch.setattr(HopScorer, "push", push)
+    folder = tmp_path / "planted" / manifest.parent.name
+    folder.mkdir(parents=True)
+    times_s = np.arange(20 * SAMPLE_RATE) / SAMPLE_RATE
+    tone = 0.95 * np.sin(2 * np.pi * 1000 * times_s) * ((times_s >= 7) & (times_s < 7.6))
+    write(folder / "long.wav", tone.astype(np.float32))
+    table = folder / "manifest.csv"
+    table.write_text("path,label,speaker_id,duration_s,kind\nlong.wav,speech,eda,20,negative\n", encoding="utf-8")
+    out = tmp_path / "evaluation"
+    metrics = evaluate_bundle(detector.path, [manifest, table], out, workers=1)
+    (alarm,) = (a for a in metrics["loudest_alarms"] if a["path"] == f"planted/{folder.name}/long.wav")
+    heard = read(out / alarm["snippet"])
+    assert heard.size == 3 * SAMPLE_RATE
+    begins_s = np.flatnonzero(np.abs(heard) > 0.1)[0] / SAMPLE_RATE
+    assert begins_s == pytest.approx(2.5 - 0.2, abs=0.11)
+
+
+@pytest.fixture
+def room(tmp_path: Path, changing_sound: Sound, rng: np.random.Generator) -> Path:
+    """A folder with `long.wav`: 30 s at which the detector fires often, and 10 s of near silence."""
+    quiet = 1e-4 * rng.standard_normal(10 * SAMPLE_RATE).astype(np.float32)
+    write(tmp_path / "room" / "long.wav", np.concatenate([changing_sound(30.0), quiet]))
+    return tmp_path / "room"
+
+
+def test_annotated_recordings_are_judged_besides(detector: Bundle, manifest: Path, room: Path, tmp_path: Path) -> None:
+    """Written down: a word that ends 0.1 s before the detector's first detection, and one in the silence."""
+    first_s, *others_s = [found.time_s for found in listen_to_file(detector, room / "long.wav")]
+    assert others_s and min(others_s) > first_s + 1.0 and max(others_s) < 34.0
+    rows = "path,start_s,end_s", f"long.wav,{first_s - 0.5},{first_s - 0.1}", "long.wav,35,35.5", ""
+    (room / "events.csv").write_text("\n".join(rows), encoding="utf-8")
+    out = tmp_path / "out"
+    metrics = evaluate_bundle(detector.path, [manifest], out, workers=1, annotations=[room / "events.csv"])
+    found = metrics["annotated"]
+    assert json.loads((out / "metrics.json").read_text(encoding="utf-8"))["annotated"] == json.loads(json.dumps(found))
+    assert (found["recordings"], found["words"], found["misses"], found["miss_rate"]) == (1, 2, 1, 0.5)
+    assert [(event["path"], event["time_s"]) for event in found["missed"]["events"]] == [("room/long.wav", 35.0)]
+    assert [event["time_s"] for event in found["alarms"]["events"]] == pytest.approx(others_s, abs=1e-3)
+    assert found["latency"]["median_s"] == pytest.approx(0.1, abs=1e-3)
+    assert found["hours"] == pytest.approx((40.0 - 1.4 - 1.5) / 3600)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert found["claims"]["misses"] in page and "room/long.wav at 0:35.0" in page
+    assert metrics["warnings"][-1].endswith("heard the annotated recordings was not checked")
+
+
+def test_without_annotations_there_is_nothing_of_them(detector: Bundle, manifest: Path, tmp_path: Path) -> None:
+    metrics = evaluate_bundle(detector.path, [manifest], tmp_path / "out", workers=1)
+    assert "annotated" not in metrics
+    assert "somebody wrote down the word: none were given" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "message"),
+    [
+        ("long.wav,3,60", ManifestError, r"row 2: end_s: 60 is beyond the end of the recording, which has 40\.00 s"),
+        ("long.wav,0,40", EvaluationError, r"nothing but the keyword, so that no detection could be false"),
+    ],
+)
+def test_annotations_are_checked_before_anything_is_decoded(
+    detector: Bundle, room: Path, tmp_path: Path, rows: str, error: type[Exception], message: str
+) -> None:
+    (room / "events.csv").write_text(f"path,start_s,end_s\n{rows}\n", encoding="utf-8")
+    with pytest.raises(error, match=message):
+        evaluate_bundle(detector.path, [tmp_path / "no.csv"], tmp_path / "out", annotations=[room / "events.csv"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_folds_of_a_bundle_share_the_features_of_its_run(
+    detector: Bundle, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = parse_recipe({"keyword": "uyan", "data": {"manifests": ["corpus/manifest.csv"]}}, "test")
+    run, base, out = detector.path.parent, manifest.parent.parent, tmp_path / "evaluation"
+    asked = []
+
+    def folds(recipe: Recipe, base: Path, out: Path, count: int, *_: object) -> dict[str, int]:
+        asked.append((recipe.cache.folder, base, out, count))
+        return {"folds": count}
+
+    monkeypatch.setattr(module, "RunFolder", lambda bundle, path: SimpleNamespace(recipe=recipe, path=path))
+    monkeypatch.setattr(module, "kfold", folds)
+    monkeypatch.setattr(module, "make_report", lambda *_: None)
+    assert kfold_of_bundle(detector.path, out, base) == {"folds": recipe.split.folds}
+    assert asked == [(str(run.parent / "cache"), base, out / "kfold", recipe.split.folds)]
+
+
+def test_no_folds_without_the_recipe(detector: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"--full: no K-fold without the recipe of .*bundle\.onnx"):
+        kfold_of_bundle(detector.path, tmp_path / "evaluation")

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from uyan.errors import ConfigError, TrainingError
+from uyan import __version__
+from uyan.errors import ConfigError, DataError, TrainingError
 from uyan.pipeline import many
 from uyan.pipeline.many import BUNDLE, METRICS, Message, RunTask, finished, run_many
 from uyan.pipeline.workspace import Workspace
@@ -33,7 +34,8 @@ def leave_files(done: RunTask, config_hash: str | None = None) -> None:
     (done.out / BUNDLE).write_bytes(b"bundle")
     (done.out / many.TRACKS).write_bytes(b"tracks")
     manifests = Workspace(done.recipe, done.base, done.out).manifests_digest()
-    metrics = {"config_hash": config_hash or done.recipe.digest(), "manifests_sha256": manifests, "name": done.name}
+    hashes = {"config_hash": config_hash or done.recipe.digest(), "manifests_sha256": manifests}
+    metrics = {"uyan": __version__, **hashes, "name": done.name}
     (done.out / METRICS).write_text(json.dumps(metrics), encoding="utf-8")
 
 
@@ -50,11 +52,56 @@ def test_a_run_is_finished_with_its_files_and_this_recipe_alone(tmp_path: Path) 
     assert finished(done) is None  # the recordings are others now
     (tmp_path / "corpus/manifest.csv").write_text("", encoding="utf-8")
     assert finished(done) is not None
-    (done.out / METRICS).write_text('{"config', encoding="utf-8")
-    assert finished(done) is None
+    for damaged in ('{"config', "[]"):
+        (done.out / METRICS).write_text(damaged, encoding="utf-8")
+        assert finished(done) is None
     leave_files(done)
     (done.out / BUNDLE).unlink()
     assert finished(done) is None
+
+
+def test_a_run_is_finished_with_what_it_mined_and_started_from_alone(tmp_path: Path) -> None:
+    sources = tmp_path / "radio.csv", tmp_path / "t.safetensors"
+    for source in sources:
+        source.write_bytes(b"before")
+    done = task(tmp_path, "a", mining={"manifests": ["radio.csv"]}, training={"init": "t.safetensors"})
+    leave_files(done)
+    assert finished(done) is not None
+    for source in sources:
+        source.write_bytes(b"after")
+        assert finished(done) is None
+        source.write_bytes(b"before")
+    assert finished(done) is not None
+    sources[0].unlink()
+    with pytest.raises(DataError, match=r"radio\.csv: cannot be read"):
+        finished(done)
+
+
+def by_another_uyan(done: RunTask) -> None:
+    leave_files(done)
+    metrics = json.loads((done.out / METRICS).read_text(encoding="utf-8"))
+    (done.out / METRICS).write_text(json.dumps({**metrics, "uyan": "0.0.9"}), encoding="utf-8")
+
+
+def test_a_run_of_another_uyan_is_not_finished(tmp_path: Path) -> None:
+    done = task(tmp_path, "a")
+    by_another_uyan(done)
+    assert finished(done) is None
+
+
+def test_a_run_of_another_uyan_is_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its weights left there, they would go out under this uyan's name."""
+    done, seen = task(tmp_path, "a"), list[bool]()
+    (done.out / "training").mkdir(parents=True)
+    by_another_uyan(done)
+    monkeypatch.setattr(many, "run_until", lambda run: seen.append(run.training.exists()))
+    pipe = Pipe()
+    many._run_one(done, 1, pipe)  # type: ignore[arg-type]
+    assert seen == [False]
+    assert pipe.sent[0].text == f"was made by uyan 0.0.9, is trained again by {__version__}"
+    (done.out / "training").mkdir()  # interrupted there: what is in it is this uyan's
+    many._run_one(done, 1, Pipe())  # type: ignore[arg-type]
+    assert seen == [False, True]
 
 
 def test_finished_runs_are_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

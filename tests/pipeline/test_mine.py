@@ -29,6 +29,7 @@ def workspace(folder: Path, out: str = "run", **changes: Any) -> Workspace:
         "network": {"size": "small"},
         "batches": {"size": 12},
         "variants": {"positive": 1, "negative": 1},
+        "mining": {"relocate": True},
         **changes,
     }
     return Workspace(parse_recipe(raw, "test"), folder, folder / out)

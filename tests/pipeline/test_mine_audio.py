@@ -1,7 +1,8 @@
 """Recordings that are only scanned: found like others, cached when the pool needs them, refused when they judge."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,15 @@ import soundfile
 import torch
 
 from uyan.audio import SAMPLE_RATE
+from uyan.bundle import BundleInfo, load
 from uyan.data.pool import load_pool
+from uyan.data.probe import probe_file
+from uyan.data.split import save_splits
 from uyan.errors import DataError, LeakageError
+from uyan.export.onnx import make_bundle, network_to_onnx, save_bundle
 from uyan.model.network import Network
+from uyan.pipeline.heard import HEARD_FILE, read_listed
+from uyan.pipeline.held_out import HeldOut, held_out
 from uyan.pipeline.mine import miner, mining_summary
 from uyan.pipeline.prepare import Material, check_recordings, make_features, split_recordings
 from uyan.pipeline.workspace import Workspace
@@ -23,7 +30,7 @@ Prepared = tuple[Workspace, Material]
 HEADER = "path,label,speaker_id,duration_s,kind\n"
 
 
-def workspace(folder: Path, out: str = "run") -> Workspace:
+def workspace(folder: Path, out: str = "run", manifests: Sequence[str] = ("more/manifest.csv",)) -> Workspace:
     raw: dict[str, Any] = {
         "keyword": "uyan",
         "data": {"manifests": ["corpus/manifest.csv"]},
@@ -31,7 +38,7 @@ def workspace(folder: Path, out: str = "run") -> Workspace:
         "network": {"size": "small"},
         "batches": {"size": 12},
         "variants": {"positive": 0, "negative": 0},
-        "mining": {"manifests": ["more/manifest.csv"], "relocate": False},
+        "mining": {"manifests": list(manifests), "relocate": False},
     }
     return Workspace(parse_recipe(raw, "test"), folder, folder / out)
 
@@ -65,8 +72,8 @@ def alarming_network(run: Workspace, material: Material) -> Network:
     return network
 
 
-def mine(prepared: Prepared, out: str) -> Workspace:
-    run = workspace(prepared[0].base, out)
+def mine(prepared: Prepared, out: str, manifests: Sequence[str] = ("more/manifest.csv",)) -> Workspace:
+    run = workspace(prepared[0].base, out, manifests)
     miner(run, prepared[1])(1, alarming_network(*prepared))
     return run
 
@@ -84,6 +91,83 @@ def test_windows_of_scanned_files_join_the_pool_and_its_features_the_cache(prepa
     assert summary["rounds"][0]["hours_scanned"] == pytest.approx(hours, rel=0.01)
 
 
+def sha1_of(file: Path) -> str:
+    found = probe_file(str(file))
+    assert not isinstance(found, str)
+    return found.content_sha1
+
+
+def write_folder(folder: Path, speakers: Sequence[str], seed: int) -> Path:
+    """A manifest with a recording of noise, "0.wav" and so on, for each speaker; "" is nobody."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng, rows = np.random.default_rng(seed), HEADER
+    for number, speaker in enumerate(speakers):
+        soundfile.write(str(folder / f"{number}.wav"), rng.normal(0, 0.1, 3 * SAMPLE_RATE), SAMPLE_RATE)
+        rows += f"{number}.wav,radio,{speaker},3.0,negative\n"
+    (folder / "manifest.csv").write_text(rows, encoding="utf-8")
+    return folder / "manifest.csv"
+
+
+def judged(
+    run: Workspace, material: Material, info: BundleInfo, network: Network, manifests: Sequence[Path]
+) -> HeldOut:
+    """What may judge the bundle that such a run would leave."""
+    run.open()
+    save_splits(material.members, run.out / "splits.csv")
+    path = run.out / "bundle.onnx"
+    save_bundle(make_bundle(network_to_onnx(network, mels=64), replace(info, label="uyan"), path))
+    return held_out(load(path), manifests, workers=1)
+
+
+def test_what_was_mined_does_not_judge_the_bundle(
+    prepared: Prepared, network: Network, bundle_info: BundleInfo
+) -> None:
+    """`uyan evaluate` on the very manifest that was mined; nobody's recordings and a voice of it elsewhere too."""
+    folder, material = prepared[0].base, prepared[1]
+    radio = write_folder(folder / "radio", ["announcer", "", ""], seed=1)
+    elsewhere = write_folder(folder / "elsewhere", ["announcer", "guest"], seed=2)
+    run = mine(prepared, "radio_run", ["radio/manifest.csv"])
+    found = judged(run, material, bundle_info, network, [folder / "corpus/manifest.csv", radio, elsewhere])
+    names = {f"{m.recording.root.name}/{m.recording.path}" for m in found.negatives}
+    assert {name for name in names if not name.startswith("corpus/")} == {"elsewhere/1.wav"}
+    test = [m for m in material.members if m.split == "test" and m.recording.label != "uyan"]
+    assert len(found.negatives) == len(test) + 1 and found.warnings == ()
+    listed = read_listed(run.out)["mined"]
+    assert listed.learnt.speakers == {"announcer"} and listed.complete
+    assert listed.learnt.sha1s == {sha1_of(folder / f"radio/{number}.wav") for number in range(3)}
+    (run.out / HEARD_FILE).unlink()
+    unknown = judged(run, material, bundle_info, network, [folder / "corpus/manifest.csv", radio])
+    assert unknown.warnings[0].startswith("no heard.json says which recordings were mined: whether the detector has")
+
+
+def test_all_that_was_scanned_was_heard_though_the_pool_has_none_of_it(prepared: Prepared) -> None:
+    """The hours that gave no alarm would judge well: they were found by that."""
+    write_folder(prepared[0].base / "quiet", [""], seed=3)
+    run = workspace(prepared[0].base, "quiet_run", ["quiet/manifest.csv"])
+    network = alarming_network(*prepared)
+    with torch.no_grad():
+        network.head.bias.copy_(torch.tensor([6.0, 0.0]))
+    miner(run, prepared[1])(1, network)
+    assert load_pool(run.training / "pool-1.csv") == ()
+    assert read_listed(run.out)["mined"].learnt.sha1s == {sha1_of(run.base / "quiet/0.wav")}
+
+
+def test_folders_of_one_name_are_told_apart(prepared: Prepared) -> None:
+    folder = prepared[0].base
+    rooms = [write_folder(folder / room / "recordings", ["", ""], seed) for seed, room in enumerate(["hall", "bath"])]
+    run = mine(prepared, "rooms", [manifest.relative_to(folder).as_posix() for manifest in rooms])
+    files = {
+        window.path: window.key for window in load_pool(run.training / "pool-1.csv") if "recordings" in window.path
+    }
+    assert files == {
+        "recordings/0.wav": sha1_of(folder / "hall/recordings/0.wav"),
+        "recordings/1.wav": sha1_of(folder / "hall/recordings/1.wav"),
+        "recordings/0.wav (2)": sha1_of(folder / "bath/recordings/0.wav"),
+        "recordings/1.wav (2)": sha1_of(folder / "bath/recordings/1.wav"),
+    }
+    assert all(key in prepared[1].cache for key in files.values())
+
+
 def test_a_voice_that_judges_is_refused(prepared: Prepared) -> None:
     judge = next(m for m in prepared[1].negatives("test", "uyan") if m.recording.kind == "negative")
     write_more(prepared[0], f"radio.wav,radio,{judge.recording.speaker_id},20.0,negative\n")
@@ -96,6 +180,7 @@ def test_a_sound_that_judges_is_refused(prepared: Prepared) -> None:
     write_more(prepared[0], "radio.wav,radio,somebody,1.0,negative\n", judge.recording.file)
     with pytest.raises(LeakageError, match="is the same audio as"):
         mine(prepared, "sound")
+    assert not (prepared[0].base / "sound" / HEARD_FILE).exists()
 
 
 def test_the_keyword_is_no_negative(prepared: Prepared) -> None:

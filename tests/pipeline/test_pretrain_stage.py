@@ -15,11 +15,14 @@ from uyan.errors import BundleError, ConfigError, DataError, LeakageError
 from uyan.export.onnx import make_bundle, network_to_onnx, save_bundle
 from uyan.frontend import Cmvn
 from uyan.model.network import Network
+from uyan.pipeline.heard import Listed, add_mined, read_listed, write_listed
 from uyan.pipeline.prepare import Material, check_recordings, make_features, split_recordings
 from uyan.pipeline.pretrain import TRUNK, initial_network, make_trunk, pretrain_run
+from uyan.pipeline.train import pin_recordings
+from uyan.pipeline.trunk_file import checked_trunk
 from uyan.pipeline.workspace import CONFIG, Workspace
 from uyan.recipe import parse_recipe
-from uyan.training.trunk import load_trunk
+from uyan.training.trunk import Learnt, load_trunk
 
 Prepared = tuple[Workspace, Material]
 
@@ -168,7 +171,7 @@ def test_a_bundle_is_gone_on_from_with_its_head(prepared: Prepared, network: Net
         logits = found.eval()(torch.from_numpy(features[None]))[0].numpy()
     assert np.abs(logits - bundle.logits(features)).max() < 1e-4 * np.abs(logits).max()
     assert torch.allclose(found.mean.squeeze(1), torch.tensor(prepared[1].cmvn.mean))  # this run's, not the bundle's
-    assert any("bundle.onnx does not say who it learnt from" in warning for warning in run.warnings)
+    assert any("no splits.csv beside bundle.onnx: whether bundle.onnx has heard" in w for w in run.warnings)
 
 
 def test_a_bundles_run_folder_says_who_it_learnt_from(
@@ -193,6 +196,43 @@ def test_a_bundles_run_folder_says_who_it_learnt_from(
         initial_network(run, material)
 
 
+def test_what_a_bundles_run_mined_is_heard_too(prepared: Prepared, network: Network, bundle_info: BundleInfo) -> None:
+    home, material = prepared
+    beside = export(network, bundle_info, home.base / "miner" / "bundle.onnx").parent
+    shutil.copy(home.out / "splits.csv", beside)
+    (beside / CONFIG).write_text(home.recipe.to_yaml(), encoding="utf-8")
+    judge = next(m for m in material.members if m.split == "test")
+    add_mined(beside, Learnt(frozenset(), frozenset({judge.content_sha1})))
+    with pytest.raises(LeakageError, match=r"bundle\.onnx learnt from a recording of speaker"):
+        initial_network(starting(prepared, "miner/bundle.onnx", "miner_run"), material)
+
+
+def test_a_run_says_what_its_start_had_heard(prepared: Prepared, trunk: Path, network: Network) -> None:
+    """Written before the first step, and anew with every training."""
+    material = prepared[1]
+    run = starting(prepared, f"run/{TRUNK}", "listed")
+    add_mined(run.out, Learnt(frozenset({"of a training that was deleted"})))
+    start = checked_trunk(run, material.members)
+    pin_recordings(run, material, start)
+    assert start.info.learnt
+    assert read_listed(run.out) == {"start": Listed(start.info.learnt)}
+    add_mined(run.out, Learnt(frozenset({"announcer"})))
+    pin_recordings(run, material, start)  # goes on
+    assert set(read_listed(run.out)) == {"start", "mined"}
+
+
+def test_mining_other_manifests_is_another_training(prepared: Prepared) -> None:
+    home, material = prepared
+    manifest = home.base / "radio.csv"
+    manifest.write_text("path\n", encoding="utf-8")
+    run = workspace(home.base, "edited", mining={"manifests": ["radio.csv"]})
+    pin_recordings(run, material, None)
+    pin_recordings(run, material, None)
+    manifest.write_text("path\nmore.wav\n", encoding="utf-8")
+    with pytest.raises(DataError, match="was trained on other recordings than the manifests list now, or started"):
+        pin_recordings(run, material, None)
+
+
 def test_a_bundle_made_from_another_one_is_warned_about(
     prepared: Prepared, network: Network, bundle_info: BundleInfo
 ) -> None:
@@ -202,7 +242,13 @@ def test_a_bundle_made_from_another_one_is_warned_about(
     (beside / CONFIG).write_text(workspace(home.base, training={"init": "x.onnx"}).recipe.to_yaml(), encoding="utf-8")
     run = starting(prepared, "chain/bundle.onnx", "chain_run")
     initial_network(run, material)
-    assert [w for w in run.warnings if "may have been made from yet another trunk or bundle" in w]
+    gap = "no heard.json says all that the trunk or bundle had heard that the training started from"
+    assert [w for w in run.warnings if gap in w]
+    assert not checked_trunk(run, material.members).complete
+    write_listed(beside, {"start": Listed(Learnt())})
+    known = starting(prepared, "chain/bundle.onnx", "chain_run")
+    initial_network(known, material)
+    assert known.warnings == []
 
 
 def test_a_torn_bundle(prepared: Prepared, network: Network, bundle_info: BundleInfo) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from uyan.audio import read, write
 from uyan.bundle import load
 from uyan.detector import Detector
 from uyan.errors import ConfigError, DataError
 from uyan.evaluation.streams import Stream, negative_streams, positive_streams
 from uyan.frontend import Cmvn
+from uyan.pipeline.held_out import held_out
 from uyan.pipeline.prepare import check_recordings, split_recordings
 from uyan.pipeline.run import STAGES, Outcome, Stage, run_until
 from uyan.pipeline.workspace import LOCK, Workspace
@@ -279,6 +281,30 @@ def test_a_flawed_corpus_is_used_and_its_flaws_are_told(tmp_path: Path, write_co
         assert any(warning.startswith(flaw) for warning in metrics["warnings"])
         assert flaw in card
     assert "Recordings without a speaker: 1" in card
+
+
+def test_a_run_that_mined_says_what_and_does_not_go_on_with_another_list(
+    tmp_path: Path, write_corpus: WriteCorpus
+) -> None:
+    """From the recipe to the bundle: what was mined judges neither it nor a bundle that starts from it."""
+    corpus, radio = write_corpus(tmp_path / "corpus"), tmp_path / "radio/manifest.csv"
+    shutil.copytree(tmp_path / "corpus/noise", tmp_path / "radio")
+    rows = ["path,label,speaker_id,duration_s,kind"]
+    for number, file in enumerate(sorted(radio.parent.glob("*.wav"))):
+        write(file, read(file)[::-1].copy())
+        rows.append(f"{file.name},radio,{'announcer' if number else ''},6.0,negative")
+    radio.write_text("\n".join([*rows, ""]), encoding="utf-8")
+    changes = {"training": {"epochs": 4}, "mining": {"rounds": 1, "manifests": ["radio/manifest.csv"]}}
+    mined = run(workspace(tmp_path, **changes))
+    second = run(workspace(tmp_path, "second", training={"epochs": 4, "init": "run/bundle.onnx"}))
+    assert not any("heard.json" in warning for warning in second.metrics["warnings"])
+    for done in (mined, second):
+        found = held_out(done.outcome.bundle, [corpus, radio], workers=1)
+        assert {m.recording.root.name for m in found.negatives} == {"corpus"}
+        assert not any("heard.json" in warning for warning in found.warnings)
+    radio.write_text("\n".join([*rows[:-1], ""]), encoding="utf-8")
+    with pytest.raises(DataError, match="was trained on other recordings than the manifests list now, or started"):
+        run_until(workspace(tmp_path, **changes))
 
 
 def test_weights_of_other_recordings_are_not_taken_for_these(

@@ -1,5 +1,6 @@
 """A run's folder belongs to one configuration, and paths are where the recipe says."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from uyan.errors import ConfigError
+from uyan.errors import ConfigError, DataError
 from uyan.pipeline.workspace import CONFIG, LOCK, Workspace
 from uyan.recipe import load_recipe, parse_recipe
 
@@ -109,6 +110,30 @@ def test_a_warning_is_told_once_and_kept(tmp_path: Path) -> None:
 def test_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
     run = workspace(tmp_path / "recipes", data={"manifests": ["../shared/m.csv", "here.csv", "/elsewhere/m.csv"]})
     assert run.manifests == [tmp_path / "shared/m.csv", tmp_path / "recipes/here.csv", Path("/elsewhere/m.csv")]
+
+
+def test_what_a_run_learns_from(tmp_path: Path) -> None:
+    run = workspace(tmp_path / "recipes", mining={"manifests": ["../radio.csv"]}, training={"init": "a/../t.onnx"})
+    assert run.sources == [
+        tmp_path / "recipes/corpus/manifest.csv",
+        tmp_path / "radio.csv",
+        tmp_path / "recipes/t.onnx",
+    ]
+    idle = workspace(tmp_path, mining={"manifests": ["radio.csv"], "rounds": 0}, training={"init": "words"})
+    assert idle.sources == idle.manifests and idle.start_file is None and idle.mined_manifests == []
+
+
+def test_the_digest_is_of_all_that_a_run_learns_from(tmp_path: Path) -> None:
+    for name in ("m.csv", "radio.csv"):
+        (tmp_path / name).write_bytes(b"abc")
+    each = hashlib.sha256(b"abc").digest()
+    data = {"manifests": ["m.csv"]}
+    plain, mining = workspace(tmp_path, data=data), workspace(tmp_path, data=data, mining={"manifests": ["radio.csv"]})
+    assert plain.manifests_digest() == hashlib.sha256(each).hexdigest()
+    assert mining.manifests_digest() == hashlib.sha256(each + each).hexdigest()
+    (tmp_path / "radio.csv").unlink()
+    with pytest.raises(DataError, match=r"radio\.csv: cannot be read \(No such file"):
+        mining.manifests_digest()
 
 
 def test_the_cache_is_beside_the_run_or_where_the_recipe_says(tmp_path: Path) -> None:

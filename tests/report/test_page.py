@@ -185,6 +185,50 @@ def test_domain_shift_and_latency_are_shown_where_they_were_measured(
     assert "was not run" not in page.text
 
 
+def annotated(**changes: object) -> dict[str, object]:
+    """What an evaluation says of three recordings with the word written down."""
+    alarms = [{"path": "room/a.wav", "time_s": 3661.25, "label": ""}, {"path": NASTY, "time_s": 2.0, "label": "selam"}]
+    found = {
+        "recordings": 3,
+        "words": 20,
+        "misses": 1,
+        "false_alarms": 57,
+        "hours": 6.5,
+        "claims": {"misses": "1 of 20 missed: 5.0 %", "false alarms": "57 alarms in 6.50 h"},
+        "latency": {"detected": 19, "mean_s": 0.2, "median_s": 0.21, "p95_s": 0.4, "earliest_s": -0.03},
+        "missed": {"events": [{"path": "room/b.wav", "time_s": 24.6, "label": "jarvis"}], "left_out": 0},
+        "alarms": {"events": alarms, "left_out": 55},
+    }
+    return {**found, **changes}
+
+
+def test_long_recordings_with_the_word_written_down_are_shown(make_evaluation: MakeEvaluation, tmp_path: Path) -> None:
+    folder = make_evaluation()
+    edit(folder / "metrics.json", annotated=annotated())
+    page = read(make_report(folder, tmp_path / "report.html"))
+    text = page.text[page.text.index("In long recordings, with the word written down") :]
+    assert "3 recordings, heard from start to end" in text and "20 words written down by hand; 6.50 h lie" in text
+    assert "1 of 20 missed: 5.0 %" in text and "57 alarms in 6.50 h" in text
+    assert "median 0.21 s, 95 % within 0.40 s, earliest −0.03 s; of 19 words" in text
+    assert "room/b.wav at 0:24.6\n" in text and "room/a.wav at 1:01:01.2\n" in text
+    assert f"{NASTY} at 0:02.0, while “selam” was said" in text and "and 55 more" in text
+    assert "#annotated" in [a.get("href") for a in page.of("a")]
+    assert "none were given" not in text
+
+
+def test_without_them_the_page_says_that_they_were_not_given(make_evaluation: MakeEvaluation, tmp_path: Path) -> None:
+    page = read(make_report(make_evaluation(), tmp_path / "report.html"))
+    assert "somebody wrote down the word: none were given" in page.text
+    assert "#annotated" not in [a.get("href") for a in page.of("a")]
+
+
+def test_annotated_hours_that_are_none_are_refused(make_evaluation: MakeEvaluation, tmp_path: Path) -> None:
+    folder = make_evaluation()
+    edit(folder / "metrics.json", annotated=annotated(hours=0.0))
+    with pytest.raises(EvaluationError, match=r"metrics.json: .*annotated.hours"):
+        make_report(folder, tmp_path / "report.html")
+
+
 @pytest.mark.parametrize("name", ["metrics.json", "tracks.npz", "det.csv", "curves.csv"])
 @pytest.mark.parametrize("text", [None, "", "{", "a,b\n1\n", '{"keyword": 3}'])
 def test_a_missing_or_damaged_file_is_named(

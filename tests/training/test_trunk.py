@@ -153,6 +153,19 @@ def learnt(speakers: set[str], sha1s: set[str]) -> Learnt:
     return Learnt(frozenset(speakers), frozenset(sha1s))
 
 
+def test_learnt_comes_back_and_adds_up() -> None:
+    both = learnt({"ada"}, {"1" * 40}) | learnt({"bob", "ada"}, set())
+    assert both == learnt({"ada", "bob"}, {"1" * 40})
+    assert both.to_raw() == {"speakers": ["ada", "bob"], "sha1s": ["1" * 40]}
+    assert Learnt.from_raw(both.to_raw()) == both
+
+
+@pytest.mark.parametrize("raw", [{}, {"speakers": [], "sha1s": "abc"}, {"speakers": [1], "sha1s": []}, 3])
+def test_learnt_from_something_else(raw: Any) -> None:
+    with pytest.raises((KeyError, TypeError)):
+        Learnt.from_raw(raw)
+
+
 def test_what_only_trains_may_have_been_heard() -> None:
     members = [member(1, "train", "ada"), member(2, "validation", "bob"), member(3, "test", "unknown:1", known=False)]
     guard_trunk(learnt({"ada", "eve"}, {"1" * 40, "9" * 40}), members, Path("t"))

@@ -14,8 +14,19 @@ BundleArgument = Annotated[
 DataOption = Annotated[
     list[Path], typer.Option("--data", metavar="MANIFEST", help="What to judge on; may be repeated.")
 ]
+AnnotationsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--annotations",
+        metavar="EVENTS",
+        help="CSV with path,start_s,end_s[,label]: when the word is said in long recordings; may be repeated.",
+    ),
+]
 JudgedOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="evaluation/ beside it by default.")]
 WorkersOption = Annotated[int | None, typer.Option(metavar="N", help="Processes; one a core by default.")]
+
+SHOWN = 5
+"""Missed words and false alarms of annotated recordings; the report lists more."""
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +35,8 @@ def register(app: typer.Typer) -> None:
         "evaluate",
         help="Judge a bundle on recordings it has never heard: misses, false alarms, and who is ignored.\n\n"
         "Recordings that its run trained or validated on do not take part.\n\n"
-        "Example: uyan evaluate runs/jarvis/bundle.onnx --data recordings/manifest.csv",
+        "Example: uyan evaluate runs/jarvis/bundle.onnx --data recordings/manifest.csv "
+        "--annotations livingroom/events.csv",
     )(evaluate)
 
 
@@ -40,6 +52,7 @@ def evaluate(
         typer.Option(metavar="DIR", help="With --full: the recipe's folder; found upwards from the run by default."),
     ] = None,
     workers: WorkersOption = None,
+    annotations: AnnotationsOption = None,
 ) -> None:
     """Run the evaluation and show what came out."""
     from uyan.cli.console import terminal
@@ -48,7 +61,7 @@ def evaluate(
 
     folder = out or bundle.resolve().parent / "evaluation"
     with terminal() as shown:
-        metrics = evaluate_bundle(bundle, data, folder, workers=workers, progress=shown.progress)
+        metrics = evaluate_bundle(bundle, data, folder, workers, shown.progress, annotations or ())
         folds = kfold_of_bundle(bundle, folder, base, None, shown.progress, shown.tell) if full else None
     show_metrics(metrics, folder)
     if folds:
@@ -84,6 +97,8 @@ def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
             f"from the end of the word to the event: median {latency['median_s']:.2f} s, 95 % within "
             f"{latency['p95_s']:.2f} s ({latency['detected']} detected)"
         )
+    if "annotated" in metrics:
+        _show_annotated(metrics["annotated"])
     _show_latency(out)
     typer.echo(f"misses by speaker, clean: {missed_by(clean['per_speaker'])} ({clean['speakers']} speakers)")
     for reason, count in data["left_out"].items():
@@ -94,6 +109,22 @@ def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
     for warning in [*metrics["warnings"], *(f"not measured: {what}" for what in metrics["not_measured"])]:
         typer.echo(f"warning: {warning}")
     typer.echo(f"report {out / 'report.html'}, figures {out / 'metrics.json'}, curves {out / 'curves.csv'}")
+
+
+def _show_annotated(found: Mapping[str, Any]) -> None:
+    """What came out on the recordings with the word written down, and where to look."""
+    typer.echo(f"annotated, {found['recordings']} recording(s): {found['claims']['misses']}")
+    typer.echo(f"  false alarms outside of the words: {found['claims']['false alarms']}")
+    if latency := found["latency"]:
+        typer.echo(
+            f"  from the annotated end to the event: median {latency['median_s']:.2f} s, 95 % within "
+            f"{latency['p95_s']:.2f} s"
+        )
+    for title, listed in (("missed", found["missed"]), ("false alarm", found["alarms"])):
+        for event in listed["events"][:SHOWN]:
+            typer.echo(f"  {title}: {event['path']} at {event['time_s']:.1f} s")
+        if more := len(listed["events"][SHOWN:]) + listed["left_out"]:
+            typer.echo(f"  {title}: {more} more")
 
 
 def _show_latency(out: Path) -> None:

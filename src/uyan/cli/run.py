@@ -109,15 +109,28 @@ def show_outcome(outcome: "Outcome", out: Path) -> None:
         for name, c in metrics["conditions"].items()
     ]
     columns = ("test split", "miss rate", "95 % interval", "misses", "at 0.5 FAH*")
-    voices, hours = metrics["conditions"]["clean"]["speakers"], metrics["false_alarms"]["hours"]
-    title = f"“{metrics['keyword']}”: {voices} speakers and {hours:.2f} h of negatives never heard in training"
-    print_table(title, columns, rows)
+    speakers, hours = metrics["conditions"]["clean"]["per_speaker"], metrics["false_alarms"]["hours"]
+    print_table(f"“{metrics['keyword']}”: {judged_by(speakers, hours)}", columns, rows)
     typer.echo("* with the threshold chosen on the test split itself; the first column is what ships")
-    speakers = metrics["conditions"]["clean"]["per_speaker"]
     typer.echo(f"misses by speaker, clean: {missed_by(speakers)} ({len(speakers)} speakers)")
     threshold = outcome.bundle.info.threshold
     typer.echo(f"threshold {threshold:.4f}: {false_alarm_text(metrics['false_alarms'])}")
     typer.echo(f"bundle {outcome.bundle.path}, card {out / 'model_card.md'}, figures {out / 'metrics.json'}")
+
+
+def judged_by(speakers: Mapping[str, tuple[int, int]], hours: float) -> str:
+    """Whose recordings and how many hours judge; a speaker nobody has named may have been heard in training.
+
+    >>> judged_by({"ada": (0, 3), "can": (1, 2)}, 1.5)
+    '2 speakers and 1.50 h of negatives never heard in training'
+    >>> judged_by({"ada": (0, 3), "unknown:4a0f1b410871": (1, 1)}, 1.5)
+    '1 speakers and 1.50 h of negatives never heard in training, and 1 recordings whose speakers may have been'
+    """
+    from uyan.data.recording import UNKNOWN_SPEAKER
+
+    unnamed = [count for speaker, (_, count) in speakers.items() if speaker.startswith(UNKNOWN_SPEAKER)]
+    named = f"{len(speakers) - len(unnamed)} speakers and {hours:.2f} h of negatives never heard in training"
+    return f"{named}, and {sum(unnamed)} recordings whose speakers may have been" if unnamed else named
 
 
 def missed_by(speakers: Mapping[str, tuple[int, int]]) -> str:

@@ -24,8 +24,8 @@ def shift(
     bundle: BundleArgument,
     data: DataOption,
     out: JudgedOption = None,
-    samples: Annotated[int, typer.Option(metavar="N", help="Streams in each of the 24 cells.")] = 200,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of noise, rooms and codecs.")] = 42,
+    samples: Annotated[int, typer.Option(metavar="N", min=1, help="Streams in each of the 24 cells.")] = 200,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of noise, rooms and codecs.")] = 42,
     workers: WorkersOption = None,
 ) -> None:
     """Run the suite and show the cells."""

@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "verify",
         help="Recompute what a bundle promises from its run's folder: checksum, configuration hash, weights, CMVN, "
-        "threshold, figures and card.\n\n"
+        "figures and card; with --recalibrate the threshold too, from the recordings.\n\n"
         "Ends with 0 when nothing failed, 1 when a check failed, 2 when there is nothing to check.\n\n"
         "Example: uyan verify runs/jarvis/bundle.onnx --recalibrate",
     )(verify)

@@ -48,13 +48,17 @@ def unknown_speakers(recordings: Sequence[Recording]) -> int:
     return sum(not r.speaker_known and r.kind in ("keyword", "negative") for r in recordings)
 
 
+UNKNOWN_SPEAKER = "unknown:"
+"""What the id of a speaker begins with whom the manifest does not name."""
+
+
 def unknown_speaker_id(path: str) -> str:
     """The speaker made up for a recording without one: stable, and unique within its manifest.
 
     >>> unknown_speaker_id("jarvis/001.wav")
     'unknown:4a0f1b410871'
     """
-    return "unknown:" + hashlib.sha1(path.encode()).hexdigest()[:12]
+    return UNKNOWN_SPEAKER + hashlib.sha1(path.encode()).hexdigest()[:12]
 
 
 def normal_word(word: str) -> str:

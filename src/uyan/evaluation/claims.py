@@ -54,10 +54,23 @@ def refusal(target_fah: float, hours: float) -> str:
     )
 
 
-def at_fah_claim(found: MissRateAtFah) -> str:
-    """MR@FAH as it may be quoted, or why it may not."""
-    if refused := refusal(found.target_fah, found.hours):
-        return refused
+def at_fah_refusal(found: MissRateAtFah) -> str:
+    """Why MR@FAH may not be quoted as such; empty where the alarms themselves show the rate, bound and all."""
+    if too_short := refusal(found.target_fah, found.hours):
+        return too_short
     if not found.met:
         return f"no threshold keeps to {found.target_fah:g} alarms per hour"
-    return share_claim(found.misses, found.positives, found.miss_interval)
+    if found.fah_interval.high > found.target_fah:
+        return (
+            f"{fah_claim(found.false_alarms, found.hours)}: more than the {found.target_fah:g} "
+            "per hour that it was to show is not ruled out"
+        )
+    return ""
+
+
+def at_fah_claim(found: MissRateAtFah) -> str:
+    """MR@FAH as it may be quoted, or why it may not. Its threshold was chosen on the test: it is no detector's."""
+    refused = at_fah_refusal(found)
+    return (
+        refused or f"{share_claim(found.misses, found.positives, found.miss_interval)}, at this test's best threshold"
+    )

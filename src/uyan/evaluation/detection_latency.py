@@ -4,15 +4,13 @@ The end of the word is where its energy ends (`uyan.data.locate`), not a hand-ma
 early may fire before the word is over, and its latency is negative. It knows nothing of processing time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from uyan.audio import Samples
 from uyan.data.locate import locate_word
-from uyan.decision import DetectorConfig, fire_indices
-from uyan.evaluation.scores import ScoreTrack
 from uyan.frontend import HOP_S, FrontendConfig, log_mel
 
 
@@ -31,16 +29,6 @@ class DetectionLatency:
 def word_end_s(samples: Samples, frontend: FrontendConfig) -> float:
     """Where the word in a recording (samples,) ends, in seconds."""
     return locate_word(log_mel(samples, frontend)).end * HOP_S
-
-
-def first_fire_hops(tracks: Sequence[ScoreTrack], threshold: float, config: DetectorConfig) -> list[int | None]:
-    """The first hop of each positive at which the detector fires while the recording is heard; None for a miss."""
-    found: list[int | None] = []
-    for track in tracks:
-        fires = fire_indices(track.scores, threshold, config)
-        inside = fires[(fires >= track.heard.start) & (fires < track.heard.stop)]
-        found.append(int(inside[0]) if inside.size else None)
-    return found
 
 
 def detection_latency(latencies_s: Iterable[float]) -> DetectionLatency | None:

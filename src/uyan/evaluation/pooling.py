@@ -14,13 +14,12 @@ from operator import not_
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from uyan.decision import DetectorConfig, Scores
+from uyan.decision import DetectorConfig
 from uyan.errors import EvaluationError
 from uyan.evaluation.intervals import Interval, clopper_pearson, poisson_rate, speaker_bootstrap
 from uyan.evaluation.metrics import EventCurve, MissRateAtFah, miss_rate_at_fah
-from uyan.evaluation.scores import Part, ScoreTrack, event_curves, false_alarm_hops, loudest
+from uyan.evaluation.scores import Part, ScoreTrack, event_curves, false_alarm_hops, missed
 from uyan.evaluation.track_file import TrackSet
 
 POOLED_FAH = (0.5, 0.1)
@@ -142,8 +141,7 @@ def pooled_conditions(pooled: Pool, targets: Sequence[float] = POOLED_FAH) -> di
     curves = event_curves(every.values(), negatives, pooled.detector)
     found = {}
     for (name, positives), curve in zip(every.items(), curves, strict=True):
-        highest = loudest(positives, pooled.detector)
-        at_fah = {target: _at_fah(curve, target, positives, highest) for target in targets}
+        at_fah = {target: _at_fah(curve, target, positives, pooled.detector) for target in targets}
         found[name] = PooledCondition(curve, at_fah, _as_shipped(pooled, name))
     return found
 
@@ -168,20 +166,18 @@ def misses_by_speaker(positives: Sequence[ScoreTrack], missed: Iterable[bool]) -
     return dict(sorted(counts.items()))
 
 
-def _at_fah(curve: EventCurve, target: float, positives: Sequence[ScoreTrack], highest: Scores) -> AtFah:
+def _at_fah(curve: EventCurve, target: float, positives: Sequence[ScoreTrack], config: DetectorConfig) -> AtFah:
     point = miss_rate_at_fah(curve, target)
-    speakers = misses_by_speaker(positives, (highest < point.threshold).tolist())
+    speakers = misses_by_speaker(positives, missed(positives, point.threshold, config).tolist())
     supported = poisson_rate(0, curve.hours).high <= target
     return AtFah(point, _speaker_interval(speakers), math.floor(target * curve.hours), supported, speakers)
 
 
 def _as_shipped(pooled: Pool, condition: str) -> AsShipped:
-    missed: list[NDArray[np.bool_]] = [
-        loudest(fold.conditions[condition], fold.detector) < fold.threshold for fold in pooled.folds
-    ]
+    by_fold = [missed(fold.conditions[condition], fold.threshold, fold.detector) for fold in pooled.folds]
     positives = [track for fold in pooled.folds for track in fold.conditions[condition]]
-    every = np.concatenate(missed).astype(bool)
-    rates = [float(fold.mean()) for fold in missed if fold.size]
+    every = np.concatenate(by_fold)
+    rates = [float(fold.mean()) for fold in by_fold if fold.size]
     misses = int(every.sum())
     speakers = misses_by_speaker(positives, every.tolist())
     return AsShipped(

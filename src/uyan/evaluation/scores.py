@@ -36,7 +36,7 @@ class Part(NamedTuple):
     """Whether its speaker was moved into this split, because the split would have been empty."""
     start: int
     stop: int
-    """Hops from its start to the next recording's."""
+    """Hops from the first that is complete after its start to the next recording's."""
     material_s: float
 
 
@@ -87,11 +87,29 @@ def score_streams(
 
 
 def loudest(positives: Sequence[ScoreTrack], config: DetectorConfig) -> Scores:
-    """The highest threshold at which each positive is still detected, shape (positives,).
+    """The highest vote while each positive is heard, shape (positives,); 0 where there is none.
 
-    Only votes cast while the recording is heard count: an alarm on the noise before it is no hit.
+    Above it the positive is missed. Up to it, it is detected unless the detector fires on what comes before the
+    recording, and then waits for lockout and hysteresis while the word is said: `missed` asks the detector.
     """
     return np.array([max(0.0, ballot_scores(t.scores, config)[t.heard].max(initial=0.0)) for t in positives])
+
+
+def first_fire_hops(positives: Sequence[ScoreTrack], threshold: float, config: DetectorConfig) -> list[int | None]:
+    """The first hop of each positive at which the detector fires while the recording is heard; None for a miss."""
+    return [_first_fire(positive, ballot_scores(positive.scores, config), threshold, config) for positive in positives]
+
+
+def missed(positives: Sequence[ScoreTrack], threshold: float, config: DetectorConfig) -> NDArray[np.bool_]:
+    """Whether the detector does not fire while each positive is heard, shape (positives,)."""
+    return np.array([hop is None for hop in first_fire_hops(positives, threshold, config)], np.bool_)
+
+
+def _first_fire(positive: ScoreTrack, ballots: Scores, threshold: float, config: DetectorConfig) -> int | None:
+    fires = fire_indices(positive.scores, threshold, config, ballots)
+    start, stop, _ = positive.heard.indices(positive.scores.size)
+    inside = fires[(fires >= start) & (fires < stop)]
+    return int(inside[0]) if inside.size else None
 
 
 def false_alarm_hops(negatives: Sequence[ScoreTrack], threshold: float, config: DetectorConfig) -> list[list[int]]:
@@ -113,7 +131,8 @@ def event_curves(
     for positives in conditions:
         highest = loudest(positives, config)
         thresholds = threshold_grid(np.concatenate([highest, peaks]))
-        curves.append(_curve(thresholds, highest, counter.counts(thresholds.tolist()), hours))
+        detected = _detected(positives, highest, thresholds, config)
+        curves.append(EventCurve(thresholds, detected, counter.counts(thresholds.tolist()), len(highest), hours))
     return curves
 
 
@@ -136,7 +155,9 @@ def strict_curve(
         alarms.append(counter.count(threshold))
         if alarms[-1] / hours > max_fah:
             break
-    return _curve(thresholds[-len(alarms) :], highest, np.array(alarms[::-1], np.int64), hours)
+    strict = thresholds[-len(alarms) :]
+    detected = _detected(positives, highest, strict, config)
+    return EventCurve(strict, detected, np.array(alarms[::-1], np.int64), len(highest), hours)
 
 
 def _prepared(negatives: Sequence[ScoreTrack], config: DetectorConfig) -> tuple[AlarmCounter, Scores, float]:
@@ -145,9 +166,23 @@ def _prepared(negatives: Sequence[ScoreTrack], config: DetectorConfig) -> tuple[
     return AlarmCounter(scores, ballots, config), _peaks(ballots), sum(t.material_s for t in negatives) / 3600
 
 
-def _curve(thresholds: Scores, highest: Scores, alarms: NDArray[np.int64], hours: float) -> EventCurve:
-    detected = len(highest) - np.searchsorted(np.sort(highest), thresholds, side="left")
-    return EventCurve(thresholds, detected.astype(np.int64), alarms, len(highest), hours)
+def _detected(
+    positives: Sequence[ScoreTrack], highest: Scores, thresholds: Scores, config: DetectorConfig
+) -> NDArray[np.int64]:
+    """How many positives the detector hears at each threshold, shape (thresholds,); `highest` are their `loudest`.
+
+    Above the highest vote before a recording nothing has fired yet, and `loudest` decides: almost everywhere. Only
+    the thresholds below that vote are tried.
+    """
+    detected = (len(highest) - np.searchsorted(np.sort(highest), thresholds, side="left")).astype(np.int64)
+    for positive, height in zip(positives, highest.tolist(), strict=True):
+        ballots = ballot_scores(positive.scores, config)
+        start, _, _ = positive.heard.indices(positive.scores.size)
+        before = ballots[:start].max(initial=-np.inf)
+        tried = thresholds[: np.searchsorted(thresholds, min(before, height), side="right")].tolist()
+        lost = [_first_fire(positive, ballots, threshold, config) is None for threshold in tried]
+        detected[: len(tried)] -= np.array(lost, np.int64)
+    return detected
 
 
 def stretch_scores(negatives: Sequence[ScoreTrack], config: DetectorConfig) -> Scores:

@@ -20,7 +20,7 @@ from uyan.errors import EvaluationError
 from uyan.evaluation.devices import DEVICES, RATES_HZ, Device, at_rate, through_device
 from uyan.evaluation.intervals import Interval, clopper_pearson, speaker_bootstrap
 from uyan.evaluation.pooling import PerSpeaker, misses_by_speaker
-from uyan.evaluation.scores import ScoreTrack, loudest, score_streams
+from uyan.evaluation.scores import ScoreTrack, missed, score_streams
 from uyan.evaluation.streams import LEAD_S, TAIL_S, Stream, active_power, hiss, scaled_noise
 from uyan.frontend import HOP_S
 
@@ -213,9 +213,9 @@ def _require_suite(cells: Sequence[Cell], samples: int) -> None:
 
 
 def _cell_result(cell: Cell, tracks: Sequence[ScoreTrack], bundle: Bundle, seed: int) -> CellResult:
-    missed = loudest(tracks, bundle.info.detector) < bundle.info.threshold
-    speakers = misses_by_speaker(tracks, missed.tolist())
-    misses, count = int(missed.sum()), len(tracks)
+    misses_of = missed(tracks, bundle.info.threshold, bundle.info.detector)
+    speakers = misses_by_speaker(tracks, misses_of.tolist())
+    misses, count = int(misses_of.sum()), len(tracks)
     return CellResult(
         cell=cell,
         samples=count,

@@ -6,8 +6,9 @@ mixed into a whole stream. It knows nothing of scores.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from uyan.data.parallel import ahead
 from uyan.data.split import Member
 from uyan.data.waveform import through_telephone
 from uyan.errors import EvaluationError
+from uyan.evaluation.names import data_set_names, recording_name
 
 LEAD_S = 1.5
 """Quiet before a positive: more than a window of 1.0 s, so that the detector is warm (`lead_for`)."""
@@ -44,7 +46,7 @@ class Stream:
     samples: Samples
     """(samples,)."""
     spans_s: tuple[tuple[float, float], ...]
-    """The same for each of the members: from its start to where the next one begins."""
+    """For each of the members: from its first sample to the next one's, of the last to the end of `heard_s`."""
 
 
 def positive_streams(
@@ -60,6 +62,7 @@ def positive_streams(
     The ratio is that of the voice (the recording's loudest fifth) to the mean power of the noise. The telephone takes
     all of the stream, the quiet too.
     """
+    data_sets = data_set_names(members)
     for number, (member, recording) in enumerate(zip(members, _decoded(members), strict=True)):
         rng = np.random.default_rng([seed, number])
         quiet = [hiss(seconds, rng) for seconds in (lead_s, TAIL_S)]
@@ -70,7 +73,7 @@ def positive_streams(
         if by_telephone:
             samples = through_telephone(samples, "mu-law")
         heard_s = lead_s, lead_s + seconds + TAIL_S
-        yield Stream(_name(member), (member,), seconds, heard_s, samples, (heard_s,))
+        yield Stream(recording_name(member, data_sets), (member,), seconds, heard_s, samples, (heard_s,))
 
 
 def negative_streams(members: Sequence[Member], seed: int = 42, lead_s: float = LEAD_S) -> Iterator[Stream]:
@@ -79,39 +82,40 @@ def negative_streams(members: Sequence[Member], seed: int = 42, lead_s: float = 
     The quiet before lets the detector hear the first second, the quiet after lets the last votes count.
     """
     rng = np.random.default_rng([seed, len(members)])
+    data_sets = data_set_names(members)
     parts: list[Samples] = []
     joined: list[Member] = []
     joined_s = 0.0
     for member, samples in zip(members, _decoded(members), strict=True):
         seconds = samples.size / SAMPLE_RATE
         if seconds >= SHORT_S:
-            yield _between_quiet([member], [samples], seconds, lead_s, rng)
+            yield _between_quiet([member], [samples], seconds, data_sets, lead_s, rng)
             continue
         joined.append(member)
         parts += [samples, hiss(GAP_S, rng)]
         joined_s += seconds
         if joined_s >= JOINED_S:
-            yield _between_quiet(joined, parts, joined_s, lead_s, rng)
+            yield _between_quiet(joined, parts, joined_s, data_sets, lead_s, rng)
             parts, joined, joined_s = [], [], 0.0
     if joined:
-        yield _between_quiet(joined, parts, joined_s, lead_s, rng)
+        yield _between_quiet(joined, parts, joined_s, data_sets, lead_s, rng)
 
 
 def _between_quiet(
-    members: Sequence[Member], parts: Sequence[Samples], seconds: float, lead_s: float, rng: np.random.Generator
+    members: Sequence[Member],
+    parts: Sequence[Samples],
+    seconds: float,
+    data_sets: Mapping[Path, str],
+    lead_s: float,
+    rng: np.random.Generator,
 ) -> Stream:
-    name = _name(members[0]) + (f" and {len(members) - 1} more" if len(members) > 1 else "")
+    name = recording_name(members[0], data_sets) + (f" and {len(members) - 1} more" if len(members) > 1 else "")
     samples = np.concatenate([hiss(lead_s, rng), *parts, hiss(TAIL_S, rng)])
     # A long recording is one part; every short one is followed by its gap.
     whole_s = np.array([part.size for part in parts]).reshape(len(members), -1).sum(axis=1) / SAMPLE_RATE
-    edges_s = [0.0, *(lead_s + np.cumsum(whole_s[:-1])).tolist(), samples.size / SAMPLE_RATE]
+    edges_s = [lead_s, *(lead_s + np.cumsum(whole_s[:-1])).tolist(), samples.size / SAMPLE_RATE]
     spans_s = tuple(itertools.pairwise(edges_s))
     return Stream(name, tuple(members), seconds, (0.0, edges_s[-1]), samples, spans_s)
-
-
-def _name(member: Member) -> str:
-    """Folder of the data set and path within it."""
-    return f"{member.recording.root.name}/{member.recording.path}"
 
 
 def lead_for(window_s: float) -> float:

@@ -19,8 +19,11 @@ from uyan.bundle import Bundle, load
 from uyan.data.parallel import Progress, silent
 from uyan.data.split import Member
 from uyan.errors import EvaluationError, TrainingError
+from uyan.evaluation.annotated import judge_recordings, quiet_hours
+from uyan.evaluation.annotations import AnnotatedRecording, load_annotations
 from uyan.evaluation.figures import det_figure, event_curves_figure, save_det_csv, save_event_curves_csv
 from uyan.evaluation.latency import measure_latency
+from uyan.evaluation.names import data_set_names, recording_name
 from uyan.evaluation.streams import lead_for
 from uyan.evaluation.track_file import TrackSet, save_tracks
 from uyan.files import replacing
@@ -30,7 +33,7 @@ from uyan.pipeline.held_out import HeldOut, held_out
 from uyan.pipeline.kfold import kfold
 from uyan.pipeline.measure import Measured, Task, measure
 from uyan.pipeline.run_folder import NotThere, RunFolder, Wrong, nearest_base
-from uyan.pipeline.workspace import Tell, say_nothing
+from uyan.pipeline.workspace import Tell, Workspace, say_nothing
 from uyan.recipe import EvaluationConfig
 from uyan.report.page import make_report
 
@@ -39,6 +42,7 @@ PAGE = "report.html"
 BEFORE_S, AFTER_S = 2.5, 0.5
 """Of a false alarm, to listen to."""
 SEED = 42
+UNCHECKED = "whether the run of the detector has heard the annotated recordings was not checked"
 
 
 def evaluate_bundle(
@@ -47,12 +51,15 @@ def evaluate_bundle(
     out: Path,
     workers: int | None = None,
     progress: Progress = silent,
+    annotations: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Judge the bundle; write figures, curves, tracks and snippets below `out`. Returns what `metrics.json` holds.
 
-    Raises BundleError, DataError or EvaluationError, each saying what to mend.
+    `annotations` are tables of long recordings with the keyword written down, judged besides: "annotated". Raises
+    AudioError, BundleError, DataError or EvaluationError, each saying what to mend.
     """
     bundle, harder = load(path), EvaluationConfig()
+    annotated = _annotated(annotations, bundle)
     out.mkdir(parents=True, exist_ok=True)
     judges = held_out(bundle, manifests, progress, workers, out / "probes.parquet")
     task = Task(
@@ -67,6 +74,9 @@ def evaluate_bundle(
     )
     measured = measure(task, progress)
     metrics = _metrics(bundle, judges, measured)
+    if annotated:
+        metrics["annotated"] = asdict(judge_recordings(bundle, annotated, progress))
+        metrics["warnings"].append(UNCHECKED)
     metrics["loudest_alarms"] = _snippets(metrics["loudest_alarms"], judges.negatives, out / ALARMS)
     _save(bundle, measured, metrics, out)
     _save_latency(bundle, out)
@@ -92,9 +102,20 @@ def kfold_of_bundle(
         recipe, folder = run.recipe, base or nearest_base(run)
     except (NotThere, Wrong) as reason:
         raise EvaluationError(f"--full: no K-fold without the recipe of {path}: {reason}") from reason
+    # The features that the run made serve its folds too.
+    features = Workspace(recipe, folder, run.path).cache_folder.absolute()
+    recipe = recipe.model_copy(update={"cache": recipe.cache.model_copy(update={"folder": str(features)})})
     report = kfold(recipe, folder, out / "kfold", recipe.split.folds, jobs, progress, tell)
     make_report(out, out / PAGE, path.resolve().parent)
     return report
+
+
+def _annotated(tables: Sequence[Path], bundle: Bundle) -> list[AnnotatedRecording]:
+    """What the tables list, checked before anything long begins."""
+    recordings = load_annotations(tables, bundle.info.label)
+    if recordings:
+        quiet_hours(recordings)
+    return recordings
 
 
 def _save_latency(bundle: Bundle, out: Path) -> None:
@@ -144,7 +165,8 @@ def _data(judges: HeldOut) -> dict[str, Any]:
 
 def _snippets(alarms: Sequence[Mapping[str, Any]], negatives: Sequence[Member], folder: Path) -> list[dict[str, Any]]:
     """The alarms, each with the `snippet` (WAV in `folder`) that holds what the detector heard."""
-    files = {f"{m.recording.root.name}/{m.recording.path}": m.recording.file for m in negatives}
+    data_sets = data_set_names(negatives)
+    files = {recording_name(m, data_sets): m.recording.file for m in negatives}
     found: dict[int, dict[str, Any]] = {}
     # Recording by recording: several alarms may be in one of many minutes.
     by_path = sorted(enumerate(alarms, 1), key=lambda numbered: str(numbered[1]["path"]))

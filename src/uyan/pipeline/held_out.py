@@ -1,7 +1,8 @@
 """Which recordings may judge a finished bundle: voices and takes that neither taught it nor chose its threshold.
 
-What the bundle's run trained or validated on is left out, and said; so is a near-duplicate of it. It knows nothing of
-scores.
+What the bundle's run trained or validated on, mined, or started from (`heard`) is left out, and said; so is a
+near-duplicate of such a recording, where both are in the manifests. Of one that is not there only the content hash is
+known: another gain, trim or encoding of it, its speaker unknown, is taken for new. It knows nothing of scores.
 """
 
 from collections import Counter
@@ -16,9 +17,10 @@ from uyan.data.duplicates import find_groups
 from uyan.data.manifest import load_manifests
 from uyan.data.parallel import Progress, silent
 from uyan.data.recording import Recording, unknown_speakers
-from uyan.data.split import SPLITS_FILE, Member, is_positive, judges
+from uyan.data.split import Member, is_positive, judges
 from uyan.errors import EvaluationError
 from uyan.pipeline.heard import heard_in
+from uyan.pipeline.run_folder import RunFolder
 from uyan.training.trunk import Learnt
 
 LEARNT_FROM = ("train", "validation")
@@ -57,15 +59,12 @@ def held_out(
     """
     report = check(load_manifests(manifests), workers=workers, progress=progress, cache_file=probes)
     warnings = [f"{len(report.quarantined)} recording(s) cannot be used"] if report.quarantined else []
-    learnt = heard_in(bundle.path.parent, LEARNT_FROM)
-    if learnt is None:
-        warnings.append(
-            f"no {SPLITS_FILE} beside {bundle.path.name}: whether the detector has heard these speakers before cannot "
-            "be checked, and the figures may flatter"
-        )
-    known = learnt or Learnt(frozenset(), frozenset())
-    members = [m for m in _members(report, known, progress) if m.recording.kind != "rir"]
-    reasons = _reasons(members, known)
+    heard = heard_in(RunFolder(bundle, bundle.path.parent), LEARNT_FROM)
+    warnings += [
+        f"{gap}: whether the detector has heard these speakers before cannot be checked, and the figures may flatter"
+        for gap in heard.gaps
+    ]
+    members, reasons = unheard(report, heard.learnt, progress)
     kept = [member for member, reason in zip(members, reasons, strict=True) if not reason]
     if unknown := unknown_speakers([m.recording for m in kept]):
         warnings.append(f"{unknown} recording(s) have no speaker_id: whether the detector knows the voice is unknown")
@@ -75,6 +74,12 @@ def held_out(
     _require(bundle.info.label, members, positives, negatives, left_out)
     noise = [m for m in negatives if m.recording.kind == "noise"]
     return HeldOut(positives, negatives, noise, left_out, tuple(warnings))
+
+
+def unheard(report: CheckReport, learnt: Learnt, progress: Progress = silent) -> tuple[list[Member], list[str]]:
+    """The usable recordings, room responses aside, and why each of them may not judge; empty where it may."""
+    members = [m for m in _members(report, learnt, progress) if m.recording.kind != "rir"]
+    return members, _reasons(members, learnt)
 
 
 def _members(report: CheckReport, learnt: Learnt, progress: Progress) -> list[Member]:

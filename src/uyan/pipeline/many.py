@@ -7,6 +7,7 @@ not run again and an interrupted one resumes: the same call goes on. It knows no
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import traceback
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from uyan import __version__
 from uyan.data.cache import default_budget_gb
 from uyan.data.parallel import Progress, silent
 from uyan.errors import ConfigError, TrainingError, UyanError
@@ -86,16 +88,22 @@ def run_many(
 
 
 def finished(task: RunTask) -> dict[str, Any] | None:
-    """The metrics of a run that is over, with this very recipe and these manifests; None otherwise."""
+    """The metrics of a run that is over, of this uyan with this very recipe and sources; None otherwise."""
     if not all((task.out / name).is_file() for name in (BUNDLE, METRICS, TRACKS)):
         return None
-    try:
-        metrics: dict[str, Any] = json.loads((task.out / METRICS).read_text(encoding="utf-8"))
-    except ValueError:
-        return None
+    metrics = _metrics(task.out)
+    found = tuple(metrics.get(field) for field in ("uyan", "config_hash", "manifests_sha256"))
     here = Workspace(task.recipe, task.base, task.out).manifests_digest()
-    same = (metrics.get("config_hash"), metrics.get("manifests_sha256")) == (task.recipe.digest(), here)
-    return metrics if same else None
+    return metrics if found == (__version__, task.recipe.digest(), here) else None
+
+
+def _metrics(out: Path) -> dict[str, Any]:
+    """What was measured of the run there; empty where nothing was, or where the file is damaged."""
+    try:
+        metrics = json.loads((out / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return metrics if isinstance(metrics, dict) else {}
 
 
 def threads_each(jobs: int, cores: int) -> int:
@@ -234,6 +242,8 @@ def _run_one(task: RunTask, threads: int, messages: Connection) -> None:
             lambda stage, done, total: messages.send(Message("progress", stage, done, total)),
             lambda line: messages.send(Message("tell", line)),
         )
+        run.open()
+        _forget_other_version(run)
         run_until(run)
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
@@ -245,6 +255,16 @@ def _run_one(task: RunTask, threads: int, messages: Connection) -> None:
         file = task.out / TRACEBACK
         file.write_text(traceback.format_exc(), encoding="utf-8")
         messages.send(Message("failed", f"{type(reason).__name__}: {reason} (see {file})"))
+
+
+def _forget_other_version(run: Workspace) -> None:
+    """Delete the training of a run that another uyan finished: its weights would be taken for this one's."""
+    metrics = _metrics(run.out)
+    if metrics and metrics.get("uyan") != __version__:
+        run.tell(f"was made by uyan {metrics.get('uyan')}, is trained again by {__version__}")
+        shutil.rmtree(run.training, ignore_errors=True)
+        # Last: interrupted before, it is forgotten again; after, what is there is this uyan's.
+        (run.out / METRICS).unlink()
 
 
 def _interrupt_once(number: int, frame: object) -> None:

@@ -15,10 +15,10 @@ from uyan.bundle import Bundle
 from uyan.data.parallel import Progress, silent
 from uyan.data.split import Member
 from uyan.errors import EvaluationError
-from uyan.evaluation.claims import at_fah_claim, fah_claim, refusal, share_claim
-from uyan.evaluation.detection_latency import detection_latency, first_fire_hops, word_end_s
+from uyan.evaluation.claims import at_fah_claim, at_fah_refusal, fah_claim, share_claim
+from uyan.evaluation.detection_latency import detection_latency, word_end_s
 from uyan.evaluation.false_alarms import loudest_alarms, rates_by, source_of, speaker_interval
-from uyan.evaluation.intervals import clopper_pearson, poisson_rate, speaker_bootstrap
+from uyan.evaluation.intervals import Interval, clopper_pearson, poisson_rate, speaker_bootstrap
 from uyan.evaluation.metrics import (
     DetCurve,
     EventCurve,
@@ -30,13 +30,16 @@ from uyan.evaluation.metrics import (
     miss_rate_at_fah,
     partial_auc,
 )
+from uyan.evaluation.names import data_set_names
 from uyan.evaluation.pooling import misses_by_speaker
 from uyan.evaluation.scores import (
     STRETCH_S,
     ScoreTrack,
     event_curves,
     false_alarm_hops,
+    first_fire_hops,
     loudest,
+    missed,
     score_streams,
     stretch_scores,
 )
@@ -123,9 +126,9 @@ def _conditions(task: Task, noise: Samples | None) -> dict[str, _Condition]:
 
 
 def _miss_rates(task: Task, positives: Sequence[ScoreTrack], curve: EventCurve) -> dict[str, Any]:
-    missed = loudest(positives, task.bundle.info.detector) < task.bundle.info.threshold
-    speakers = misses_by_speaker(positives, missed.tolist())
-    misses = int(missed.sum())
+    missing = missed(positives, task.bundle.info.threshold, task.bundle.info.detector)
+    speakers = misses_by_speaker(positives, missing.tolist())
+    misses = int(missing.sum())
     return {
         "misses": misses,
         "positives": len(positives),
@@ -140,8 +143,9 @@ def _miss_rates(task: Task, positives: Sequence[ScoreTrack], curve: EventCurve) 
 
 
 def _at_fah(curve: EventCurve, fah: float) -> dict[str, Any]:
-    """MR@FAH with the threshold chosen on these very streams, and whether their hours could show such a rate."""
-    return {**asdict(miss_rate_at_fah(curve, fah)), "supported": not refusal(fah, curve.hours)}
+    """MR@FAH with the threshold chosen on these very streams, and whether they show such a rate, bound and all."""
+    found = miss_rate_at_fah(curve, fah)
+    return {**asdict(found), "supported": not at_fah_refusal(found)}
 
 
 def _latency(task: Task, positives: Sequence[ScoreTrack]) -> dict[str, Any] | None:
@@ -159,12 +163,13 @@ def _latency(task: Task, positives: Sequence[ScoreTrack]) -> dict[str, Any] | No
 
 
 def _false_alarms(task: Task, negatives: Sequence[ScoreTrack]) -> dict[str, Any]:
-    info, members = task.bundle.info, _by_id(task.negatives)
+    info, data_sets = task.bundle.info, data_set_names(task.negatives)
     fires = false_alarm_hops(negatives, info.threshold, info.detector)
     hours = sum(t.material_s for t in negatives) / 3600
     count = sum(len(hops) for hops in fires)
-    by = (negatives, members, info.threshold, info.detector)
+    by = (negatives, task.negatives, info.threshold, info.detector)
     words = rates_by(*by, lambda m: m.recording.label if m.recording.kind == "keyword" else "")
+    origins = rates_by(*by, lambda m: data_sets[m.recording.root])
     return {
         "events": count,
         "hours": hours,
@@ -173,18 +178,14 @@ def _false_alarms(task: Task, negatives: Sequence[ScoreTrack]) -> dict[str, Any]
         "speaker_interval": asdict(speaker_interval(*by, np.random.default_rng(task.seed))),
         "by_stream": {t.stream: len(hops) for t, hops in zip(negatives, fires, strict=True) if hops},
         "by_source": {name: asdict(rate) for name, rate in rates_by(*by, source_of).items()},
-        "by_data_set": {name: asdict(rate) for name, rate in rates_by(*by, lambda m: m.recording.root.name).items()},
+        "by_data_set": {name: asdict(rate) for name, rate in origins.items()},
         "by_word": {name: asdict(rate) for name, rate in words.items() if name},
     }
 
 
 def _loudest(task: Task, negatives: Sequence[ScoreTrack]) -> list[dict[str, Any]]:
     info = task.bundle.info
-    return [asdict(alarm) for alarm in loudest_alarms(negatives, _by_id(task.negatives), info.threshold, info.detector)]
-
-
-def _by_id(members: Sequence[Member]) -> dict[str, Member]:
-    return {member.recording.id: member for member in members}
+    return [asdict(alarm) for alarm in loudest_alarms(negatives, task.negatives, info.threshold, info.detector)]
 
 
 def _clip_level(
@@ -203,10 +204,12 @@ def _clip_level(
 
 def _claims(alarms: Mapping[str, Any], clean: Mapping[str, Any], curve: EventCurve) -> dict[str, str]:
     """What may be quoted, and what is refused, in words."""
-    misses, positives = clean["misses"], clean["positives"]
+    misses, positives, bounds = clean["misses"], clean["positives"], (clean["miss_interval"], clean["speaker_interval"])
+    # Recordings of one voice are not independent, and voices without a miss show no spread: whichever says less.
+    interval = Interval(min(each["low"] for each in bounds), max(each["high"] for each in bounds))
     claims = {
         "false alarms": fah_claim(alarms["events"], alarms["hours"]),
-        "misses, clean": share_claim(misses, positives, clopper_pearson(misses, positives)),
+        "misses, clean": share_claim(misses, positives, interval),
     }
     return claims | {f"misses at {fah:g} FAH": at_fah_claim(miss_rate_at_fah(curve, fah)) for fah in REPORTED_FAH}
 

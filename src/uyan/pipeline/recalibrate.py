@@ -48,9 +48,9 @@ def recalibrate(run: RunFolder, base: Path | None, progress: Progress) -> str:
 
 
 def _require_manifests(run: RunFolder, there: Workspace) -> None:
-    missing = next((manifest for manifest in there.manifests if not manifest.is_file()), None)
+    missing = next((source for source in there.sources if not source.is_file()), None)
     if missing:
-        raise NotThere(f"the manifest {missing} is not there")
+        raise NotThere(f"{missing} is not there")
     if there.manifests_digest() != run.metrics["manifests_sha256"]:
         raise NotThere(f"the manifests in {there.base} are not those of the run: they have another checksum")
 

@@ -7,15 +7,16 @@ import torch
 from uyan.errors import DataError
 from uyan.files import replacing
 from uyan.model.network import Network, parameter_count
+from uyan.pipeline.heard import Listed, write_listed
 from uyan.pipeline.learning_rate import peak_learning_rate
 from uyan.pipeline.mine import miner
 from uyan.pipeline.prepare import Material, example_maker
 from uyan.pipeline.pretrain import initial_network
 from uyan.pipeline.selection import validation_judge
 from uyan.pipeline.trunk_file import checked_trunk
-from uyan.pipeline.workspace import Workspace
-from uyan.training.config import STARTS
+from uyan.pipeline.workspace import Workspace, file_sha256
 from uyan.training.fit import WEIGHTS, FitData, FitPlan, FitWatch, batch_sampler, fit, load_weights
+from uyan.training.trunk import Learnt, Trunk
 
 COLUMNS = ("epoch", "loss", "lr", "grad norm", "EMA", "hard", "val loss", "val miss", "val area", "left")
 WIDTHS = (7, 8, 9, 9, 7, 5, 8, 8, 8, 6)
@@ -24,9 +25,7 @@ WIDTHS = (7, 8, 9, 9, 7, 5, 8, 8, 8, 6)
 def train_network(run: Workspace, material: Material) -> Network:
     """Train, or resume, or load what was trained before. Raises DataError when that was on other recordings."""
     recipe, digest = run.recipe, run.recipe.training_digest()
-    _pin_recordings(run, material)
-    if recipe.training.init not in STARTS:
-        checked_trunk(run, material.members)
+    pin_recordings(run, material, checked_trunk(run, material.members) if run.start_file else None)
     if (run.training / WEIGHTS).is_file():
         network = Network(recipe.network, recipe.frontend.mels, run.window_frames)
         load_weights(network, run.training / WEIGHTS, digest)
@@ -81,18 +80,28 @@ class _EpochTable:
         self._run.tell("  ".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True)))
 
 
-def _pin_recordings(run: Workspace, material: Material) -> None:
-    """Weights know nothing of speakers: with another split, one they have heard could stand in the test split."""
-    learnt = [(m.split, m.recording.kind, m.recording.label, m.content_sha1) for m in material.members if m.active]
-    start = run.base / run.recipe.training.init
-    started_from = hashlib.sha256(start.read_bytes()).hexdigest() if start.is_file() else ""
-    pinned_too = [row for row in learnt if row[0] != "test"], material.variants.digest(), started_from
-    digest = hashlib.sha256(repr(pinned_too).encode()).hexdigest()
-    pinned = run.training / "recordings.sha256"
+def pin_recordings(run: Workspace, material: Material, start: Trunk | None) -> None:
+    """Refuse to go on with other recordings; before the first step, write what the start had heard.
+
+    Weights know nothing of speakers: with another split, one they have heard could stand in the test split. Raises
+    DataError when what they depend on is not what it was.
+    """
+    digest, pinned = _recordings_digest(run, material), run.training / "recordings.sha256"
     if pinned.is_file() and pinned.read_text(encoding="utf-8") != digest:
         raise DataError(
             f"{run.out} was trained on other recordings than the manifests list now, or started from another file; "
             f"choose another --out, or delete {pinned.parent} to train again"
         )
+    if not pinned.is_file():  # nothing was learnt here yet, whatever a training that was deleted had heard
+        write_listed(run.out, {"start": Listed(start.info.learnt or Learnt(), start.complete)} if start else {})
     with replacing(pinned) as partial:
         partial.write_text(digest, encoding="utf-8")
+
+
+def _recordings_digest(run: Workspace, material: Material) -> str:
+    """sha256 over all that the weights depend on besides the recipe, 64 hex digits."""
+    learnt = [(m.split, m.recording.kind, m.recording.label, m.content_sha1) for m in material.members if m.active]
+    started_from = file_sha256(run.start_file) if run.start_file else ""
+    mined = tuple(file_sha256(manifest) for manifest in run.mined_manifests)
+    pinned = [row for row in learnt if row[0] != "test"], material.variants.digest(), started_from, *mined
+    return hashlib.sha256(repr(pinned).encode()).hexdigest()

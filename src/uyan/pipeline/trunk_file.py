@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uyan.bundle import load
-from uyan.data.split import SPLITS_FILE, Member
+from uyan.data.split import Member
 from uyan.errors import ConfigError
 from uyan.export.onnx_weights import bundle_weights
 from uyan.frontend import HOP_S
 from uyan.pipeline.heard import heard_in
-from uyan.pipeline.workspace import CONFIG, Workspace
-from uyan.recipe import load_recipe
-from uyan.training.config import START_FILES, STARTS
-from uyan.training.trunk import Learnt, Shape, Trunk, TrunkInfo, guard_trunk, load_trunk
+from uyan.pipeline.run_folder import RunFolder
+from uyan.pipeline.workspace import Workspace
+from uyan.training.config import START_FILES
+from uyan.training.trunk import Shape, Trunk, TrunkInfo, guard_trunk, load_trunk
 
 TRUNK_SUFFIX, BUNDLE_SUFFIX = START_FILES
 
@@ -31,7 +31,7 @@ def checked_trunk(run: Workspace, members: Sequence[Member]) -> Trunk:
 
 def start_window_s(run: Workspace) -> float | None:
     """The window of the file that `training.init` names; None where it names none. Raises as `checked_trunk`."""
-    if run.recipe.training.init in STARTS:
+    if run.start_file is None:
         return None
     path = _start_file(run)
     trunk = path.suffix == TRUNK_SUFFIX
@@ -40,8 +40,8 @@ def start_window_s(run: Workspace) -> float | None:
 
 
 def _start_file(run: Workspace) -> Path:
-    path = run.base / run.recipe.training.init
-    if not path.is_file():
+    path = run.start_file
+    if path is None or not path.is_file():
         raise ConfigError(f"training.init: {path} does not exist; paths are relative to the recipe")
     return path
 
@@ -50,29 +50,11 @@ def _trunk_of_bundle(run: Workspace, path: Path) -> Trunk:
     bundle = load(path)
     size, weights = bundle_weights(bundle)
     shape = Shape(size, bundle.info.window_frames, bundle.info.frontend.mels, bundle.info.frontend.digest())
-    learnt = _learnt_beside(run, path)
-    return Trunk(path, TrunkInfo(shape, (bundle.info.label,), learnt, bundle.info.config_hash), weights)
-
-
-def _learnt_beside(run: Workspace, bundle: Path) -> Learnt | None:
-    """What a bundle learnt from, by the `splits.csv` of its run's folder; a bundle itself does not say."""
-    learnt = heard_in(bundle.parent, {"train"})
-    if learnt is None:
+    heard = heard_in(RunFolder(bundle, path.parent), {"train"})
+    for gap in heard.gaps:
         run.warn(
-            f"{bundle.name} does not say who it learnt from, and no {SPLITS_FILE} lies beside it: whether it has heard "
-            "this run's validation and test speakers cannot be checked, and the figures may flatter"
+            f"training.init: {gap}: whether {path.name} has heard this run's validation and test speakers cannot be "
+            "checked, and the figures may flatter"
         )
-    elif _start_of(bundle.with_name(CONFIG)) not in STARTS:
-        run.warn(
-            f"{bundle.name} may have been made from yet another trunk or bundle: only what its own run trained on is "
-            "checked against this run's validation and test speakers"
-        )
-    return learnt
-
-
-def _start_of(config: Path) -> str:
-    """What the run of a `config.yaml` started from; empty where that file is none of ours."""
-    try:
-        return load_recipe(config).training.init
-    except ConfigError:
-        return ""
+    info = TrunkInfo(shape, (bundle.info.label,), heard.learnt, bundle.info.config_hash)
+    return Trunk(path, info, weights, complete=not heard.gaps)

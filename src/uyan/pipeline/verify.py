@@ -21,7 +21,7 @@ from uyan.bundle import load
 from uyan.container import CHECKSUM_KEY
 from uyan.data.parallel import Progress, silent
 from uyan.errors import BundleError, ConfigError, UyanError
-from uyan.evaluation.scores import false_alarm_hops, loudest
+from uyan.evaluation.scores import false_alarm_hops, missed
 from uyan.evaluation.track_file import load_tracks
 from uyan.export.model_card import model_card
 from uyan.export.onnx import PARITY_TOLERANCE, check_parity
@@ -187,7 +187,7 @@ def _counts(run: RunFolder) -> str:
     _same("hours of negatives", metrics["false_alarms"]["hours"], hours, f"in {TRACKS}")
     _same("conditions", list(metrics["conditions"]), list(tracks.conditions), f"in {TRACKS}")
     for name, positives in tracks.conditions.items():
-        found = int((loudest(positives, info.detector) < info.threshold).sum()), len(positives)
+        found = int(missed(positives, info.threshold, info.detector).sum()), len(positives)
         said = metrics["conditions"][name]["misses"], metrics["conditions"][name]["positives"]
         _same(f"misses and positives, {name}", said, found, f"counted in {TRACKS}")
     return f"counted again in {TRACKS}: the misses, and {alarms} false alarms in {hours:.2f} h, are those of {METRICS}"

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from uyan.files import replacing
 from uyan.frontend import seconds_to_frames
 from uyan.model.network import USUAL_WINDOW_S
 from uyan.recipe import Recipe, load_recipe
+from uyan.training.config import STARTS
 
 Tell = Callable[[str], None]
 """Shows the user a line."""
@@ -25,6 +26,15 @@ CONFIG, LOCK = "config.yaml", ".lock"
 
 def say_nothing(line: str) -> None:
     """A Tell that shows nothing."""
+
+
+def file_sha256(file: Path) -> str:
+    """sha256 of a file of any size, 64 hex digits. Raises DataError when it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as reason:
+        raise DataError(f"{file}: cannot be read ({reason.strerror})") from reason
 
 
 @dataclass
@@ -97,16 +107,32 @@ class Workspace:
     @property
     def manifests(self) -> list[Path]:
         """Absolute paths."""
-        return [Path(os.path.normpath(self.base / name)) for name in self.recipe.data.manifests]
+        return self._absolute(self.recipe.data.manifests)
+
+    @property
+    def mined_manifests(self) -> list[Path]:
+        """Absolute paths of those whose recordings are only scanned; none where nothing is."""
+        return self._absolute(self.recipe.mining.manifests) if self.recipe.mining.rounds else []
+
+    @property
+    def start_file(self) -> Path | None:
+        """Absolute path of the trunk file or bundle that `training.init` names; None where it names none."""
+        init = self.recipe.training.init
+        return None if init in STARTS else self._absolute([init])[0]
+
+    @property
+    def sources(self) -> list[Path]:
+        """Every file that says what is learnt from: manifests, those that are only mined, and the start file."""
+        return [*self.manifests, *self.mined_manifests, *([self.start_file] if self.start_file else [])]
+
+    def _absolute(self, names: Iterable[str]) -> list[Path]:
+        return [Path(os.path.normpath(self.base / name)) for name in names]
 
     def manifests_digest(self) -> str:
-        """sha256 over the manifests' bytes, in order, 64 hex digits. Raises DataError when one cannot be read."""
+        """sha256 over the bytes of `sources`, in order, 64 hex digits. Raises DataError when one cannot be read."""
         digest = hashlib.sha256()
-        for manifest in self.manifests:
-            try:
-                digest.update(hashlib.sha256(manifest.read_bytes()).digest())
-            except OSError as reason:
-                raise DataError(f"{manifest}: cannot be read ({reason.strerror})") from reason
+        for source in self.sources:
+            digest.update(bytes.fromhex(file_sha256(source)))
         return digest.hexdigest()
 
     @property

@@ -109,6 +109,35 @@ class DataFacts(Part):
     licenses: list[str]
 
 
+class Event(Part):
+    """A word of an annotated recording that was missed, or a false alarm there."""
+
+    path: str
+    time_s: FiniteFloat
+    label: str
+
+
+class Listed(Part):
+    """The first of them, and how many more there are."""
+
+    events: list[Event]
+    left_out: int = Field(ge=0)
+
+
+class Annotated(Part):
+    """Long recordings with the keyword written down, judged at the bundle's threshold."""
+
+    recordings: int = Field(ge=1)
+    words: int = Field(ge=0)
+    misses: int = Field(ge=0)
+    false_alarms: int = Field(ge=0)
+    hours: FiniteFloat = Field(gt=0)
+    claims: dict[str, str]
+    latency: DetectionLatency | None
+    missed: Listed
+    alarms: Listed
+
+
 class Metrics(Part):
     """`metrics.json` of an evaluation."""
 
@@ -124,6 +153,7 @@ class Metrics(Part):
     claims: dict[str, str]
     not_measured: list[str]
     warnings: list[str]
+    annotated: Annotated | None = None
 
 
 class SplitFacts(Part):

@@ -34,7 +34,7 @@ CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True)
-class RunFolder:
+class RunSummary:
     """The run that the bundle came from."""
 
     metrics: RunMetrics
@@ -100,7 +100,7 @@ def _environment() -> Environment:
 
 def _refused(clean: Condition) -> set[str]:
     """Names of claims that say why a figure may not be quoted."""
-    return {f"misses at {fah} FAH" for fah, found in clean.at_fah.items() if not (found.supported and found.met)}
+    return {f"misses at {fah} FAH" for fah, found in clean.at_fah.items() if not found.supported}
 
 
 def _pictures(folder: Path, metrics: Metrics, tracks: TrackSet) -> dict[str, list[Picture]]:
@@ -130,7 +130,7 @@ def _pictures(folder: Path, metrics: Metrics, tracks: TrackSet) -> dict[str, lis
     }
 
 
-def _run(run_folder: Path | None, metrics: Metrics) -> RunFolder | None:
+def _run(run_folder: Path | None, metrics: Metrics) -> RunSummary | None:
     """The run, if its report is there. Raises EvaluationError for that of another detector."""
     if run_folder is None or not (run_folder / METRICS).exists():
         return None
@@ -144,7 +144,7 @@ def _run(run_folder: Path | None, metrics: Metrics) -> RunFolder | None:
         raise EvaluationError(
             f"{run_folder / CONFIG}: cannot be read ({reason}); give a whole run's folder"
         ) from reason
-    return RunFolder(run, config, read_log(run_folder))
+    return RunSummary(run, config, read_log(run_folder))
 
 
 def _folds(folder: Path, run_folder: Path | None, metrics: Metrics) -> Folds | None:
@@ -172,7 +172,7 @@ def _kfold_file(folder: Path, run_folder: Path | None, metrics: Metrics) -> Path
     return beside if metrics.bundle.config_hash in {fold.config_hash for fold in known.folds} else None
 
 
-def _warnings(metrics: Metrics, run: RunFolder | None, folds: Folds | None) -> list[str]:
+def _warnings(metrics: Metrics, run: RunSummary | None, folds: Folds | None) -> list[str]:
     """All of them, each once."""
     of_run = run.metrics.warnings if run else []
     of_folds = [f"K-fold: {text}" for text in folds.report.warnings if text not in of_run] if folds else []

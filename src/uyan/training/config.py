@@ -102,8 +102,9 @@ class MiningConfig:
     """A pool keeps this many at most: those of the latest round first, then those with the highest scores."""
     manifests: tuple[str, ...] = ()
     """More negatives, relative to the recipe, that are only scanned, straight from their files: any number of hours."""
-    relocate: bool = True
-    """After the first round, let the network find the word in each positive (in place of its energy)."""
+    relocate: bool = False
+    """After the first round, let the network find the word in each positive, in place of its energy. Over five folds
+    of two words it made validation misses more, not fewer (LOG.md)."""
 
     def __post_init__(self) -> None:
         if self.rounds < 0 or self.max_windows < 1:

@@ -65,12 +65,13 @@ def scan_audio(
     config: MiningConfig,
     number: int = 1,
     progress: Progress = silent,
+    hashed: Callable[[Path, str], None] | None = None,
 ) -> Scan:
     """`scan`, straight from audio files, with the result it has from the cache, to its half precision.
 
     `files` are of any length, each with the name that people know it by. Keys are content hashes, as in the cache,
-    where only those files need features that the pool names. Raises AudioError, naming the file, for one that cannot be
-    decoded or has no frame.
+    where only those files need features that the pool names; `hashed` is told that of every file. Raises AudioError,
+    naming the file, for one that cannot be decoded or has no frame.
     """
     chosen = list(files)
 
@@ -78,7 +79,10 @@ def scan_audio(
         for file, name in chosen:
             digest = hashlib.sha1()
             for piece in cut(_audio_blocks(file, frontend, digest.update), network.window_frames):
-                yield ScanSource("" if piece.total is None else digest.hexdigest(), name), piece
+                key = "" if piece.total is None else digest.hexdigest()
+                if key and hashed:
+                    hashed(file, key)
+                yield ScanSource(key, name), piece
 
     return _scan(network, pieces(), len(chosen), config, number, progress)
 

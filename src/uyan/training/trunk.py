@@ -41,10 +41,27 @@ class Shape(NamedTuple):
 class Learnt:
     """Whom and what weights have heard."""
 
-    speakers: frozenset[str]
+    speakers: frozenset[str] = frozenset()
     """Known speakers only: a made-up id says nothing in another data set."""
-    sha1s: frozenset[str]
+    sha1s: frozenset[str] = frozenset()
     """Content hashes of the recordings."""
+
+    def __or__(self, other: "Learnt") -> "Learnt":
+        """What either has heard.
+
+        >>> sorted((Learnt(frozenset({"ada"})) | Learnt(frozenset({"bob"}))).speakers)
+        ['ada', 'bob']
+        """
+        return Learnt(self.speakers | other.speakers, self.sha1s | other.sha1s)
+
+    def to_raw(self) -> dict[str, list[str]]:
+        """For JSON, sorted."""
+        return {name: sorted(values) for name, values in asdict(self).items()}
+
+    @classmethod
+    def from_raw(cls, raw: Any) -> "Learnt":
+        """The inverse of `to_raw`. Raises KeyError or TypeError for a missing or ill-typed field."""
+        return cls(*(frozenset(_texts(raw[name])) for name in ("speakers", "sha1s")))
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,7 @@ class TrunkInfo:
 
     def to_json(self) -> str:
         """Canonical JSON."""
-        learnt = {name: sorted(values) for name, values in asdict(self.learnt).items()} if self.learnt else None
+        learnt = self.learnt.to_raw() if self.learnt else None
         raw = {"shape": self.shape._asdict(), "words": self.words, "learnt": learnt, CONFIG_HASH: self.config_hash}
         return json.dumps({"format": FORMAT, **raw}, sort_keys=True, ensure_ascii=False)
 
@@ -74,7 +91,7 @@ class TrunkInfo:
             return cls(
                 Shape(*(_typed(shape[name], kind) for name, kind in Shape.__annotations__.items())),
                 tuple(_texts(raw["words"])),
-                Learnt(*(frozenset(_texts(learnt[name])) for name in ("speakers", "sha1s"))) if learnt else None,
+                Learnt.from_raw(learnt) if learnt else None,
                 _typed(raw[CONFIG_HASH], str),
             )
         except (ValueError, KeyError, TypeError, RecursionError) as reason:
@@ -100,6 +117,8 @@ class Trunk:
     info: TrunkInfo
     tensors: dict[str, Tensor]
     """By their names in the network's `state_dict`; with the head where they are a whole network's."""
+    complete: bool = True
+    """Whether `info.learnt` is all that it has heard."""
 
 
 def save_trunk(path: Path, network: Network, info: TrunkInfo) -> None:
@@ -118,7 +137,8 @@ def load_trunk(path: Path) -> Trunk:
         tensors, metadata = load_tensors(path)
         if _INFO not in metadata:
             raise TrainingError("it does not say what it learnt from")
-        return Trunk(path, TrunkInfo.from_json(metadata[_INFO]), tensors)
+        info = TrunkInfo.from_json(metadata[_INFO])
+        return Trunk(path, info, tensors, complete=info.learnt is not None)
     except TrainingError as reason:
         raise TrainingError(f"{path}: not a trunk ({reason.__cause__ or reason}); make one with `uyan pretrain`") from (
             reason
