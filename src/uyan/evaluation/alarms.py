@@ -78,7 +78,8 @@ class _Sorted:
 
     def __init__(self, values: Scores) -> None:
         self._values = values
-        self._order = np.argsort(values)
+        # Half as wide as an index: these are sorted again and again.
+        self._order = np.argsort(values).astype(np.uint32)
         self._ascending: list[float] = values[self._order].tolist()
 
     def at_or_above(self, threshold: float) -> int:
@@ -89,7 +90,7 @@ class _Sorted:
         """Where these are, ascending, shape (count,)."""
         if count > FEW * self._values.size:
             return np.flatnonzero(self._values >= threshold)
-        return np.sort(self._order[self._values.size - count :])
+        return np.sort(self._order[self._values.size - count :]).astype(np.intp)
 
 
 def _steps(following: Sequence[int]) -> int:
