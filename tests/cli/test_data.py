@@ -69,6 +69,17 @@ def test_scan_labels_with_the_folder_s_name_and_writes_where_it_is_told(
     assert not (tree / "manifest.csv").exists()
 
 
+def test_scan_again_keeps_the_labels_or_refuses(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "scan", tree, "--keyword", "hey uyan") == 0
+    written = (tree / "manifest.csv").read_bytes()
+    assert call(monkeypatch, "scan", tree) == 2
+    assert "4 of its recordings would be labelled otherwise" in capsys.readouterr().err
+    assert (tree / "manifest.csv").read_bytes() == written
+    assert call(monkeypatch, "scan", tree, "--keyword", "hey uyan") == 0
+
+
 def test_scan_names_what_it_leaves_out(
     tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

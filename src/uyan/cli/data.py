@@ -25,11 +25,14 @@ def scan(
     out: Annotated[Path | None, typer.Option(help="Where to write; DIR/manifest.csv by default.")] = None,
 ) -> None:
     """Write the manifest and say what was found."""
-    from uyan.data.manifest import save_manifest
+    from uyan.data.manifest import load_manifests, save_manifest
+    from uyan.data.scan import require_same_labels
     from uyan.data.scan import scan as scan_folder
 
     result = scan_folder(folder, keyword)
     target = out or folder / "manifest.csv"
+    if target.exists():
+        require_same_labels(result.recordings, load_manifests([target]), target)
     save_manifest(result.recordings, target)
     for path, reason in result.unreadable:
         typer.echo(f"warning: left out {path}: {reason}", err=True)

@@ -8,7 +8,7 @@ header cannot be read, are named apart.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,21 @@ def scan(folder: Path, keyword: str | None = None) -> ScanResult:
     if not recordings and not unreadable:
         raise DataError(f"{folder}: no audio files ({' '.join(EXTENSIONS)}); expected{_EXPECTED_TREE}")
     return ScanResult(recordings, unreadable)
+
+
+def require_same_labels(found: Sequence[Recording], listed: Sequence[Recording], manifest: Path) -> None:
+    """Refuse to write over a `manifest` whose `listed` recordings have other labels than those `found` now.
+
+    Raises DataError with an example and what to do.
+    """
+    before = {recording.path: recording.label for recording in listed}
+    changed = [r for r in found if before.get(r.path, r.label) != r.label]
+    if changed:
+        first = changed[0]
+        raise DataError(
+            f"{manifest}: {len(changed)} of its recordings would be labelled otherwise, {_shown(first.path)} "
+            f"{first.label!r} in place of {before[first.path]!r}; name the word with --keyword, or another --out"
+        )
 
 
 def _audio_paths(root: Path) -> Iterator[str]:
