@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from uyan import __version__
 from uyan.errors import ConfigError, DataError, TrainingError
@@ -89,7 +90,18 @@ def test_a_run_of_another_uyan_is_not_finished(tmp_path: Path) -> None:
     assert finished(done) is None
 
 
-def test_a_run_of_another_uyan_is_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a child does to its process is undone in this one: the sums of later tests depend on the threads."""
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_run_of_another_uyan_is_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_process: None
+) -> None:
     """With its weights left there, they would go out under this uyan's name."""
     done, seen = task(tmp_path, "a"), list[bool]()
     (done.out / "training").mkdir(parents=True)
@@ -224,9 +236,8 @@ class Pipe:
 
 
 @pytest.fixture
-def run_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Exception | None], Pipe]]:
+def run_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_process: None) -> Callable[[Exception | None], Pipe]:
     """A child's work in this process, ending in an error."""
-    before = signal.getsignal(signal.SIGINT)
 
     def call(error: BaseException | None) -> Pipe:
         def run_until(run: Workspace) -> None:
@@ -236,16 +247,12 @@ def run_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             if error:
                 raise error
 
-        import torch
-
-        monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
         monkeypatch.setattr(many, "run_until", run_until)
         pipe = Pipe()
         many._run_one(task(tmp_path, "a"), 1, pipe)  # type: ignore[arg-type]
         return pipe
 
-    yield call
-    signal.signal(signal.SIGINT, before)
+    return call
 
 
 def test_a_run_tells_what_it_does(run_one: Callable[[Exception | None], Pipe]) -> None:

@@ -13,6 +13,7 @@ from typing import get_args
 import polars as pl
 
 from uyan.data.recording import Kind, normal_word
+from uyan.data.table_file import column_positions, table_bytes, table_text
 from uyan.errors import ManifestError
 
 MAX_MANIFEST_BYTES = 1_000_000_000
@@ -32,13 +33,7 @@ def check_suffix(path: Path) -> None:
 def read_table(path: Path) -> pl.DataFrame:
     """The known columns as text, and `row`, the number to report; rows with nothing in them are left out."""
     check_suffix(path)
-    try:
-        size = path.stat().st_size
-        if size > MAX_MANIFEST_BYTES:
-            raise ManifestError(f"{path}: {size / 1e9:.1f} GB; a manifest has at most 1 GB, split it into several")
-        raw = path.read_bytes()
-    except OSError as reason:
-        raise ManifestError(f"{path}: cannot be read ({reason.strerror})") from reason
+    raw = table_bytes(path, MAX_MANIFEST_BYTES)
     table = _parse_csv(raw, path) if path.suffix == ".csv" else _parse_parquet(raw, path)
     rows = table.with_row_index("row", offset=first_row(path))
     rows = rows.filter(~pl.all_horizontal(pl.exclude("row").is_null()))
@@ -53,19 +48,15 @@ def first_row(path: Path) -> int:
 
 
 def _parse_csv(raw: bytes, path: Path) -> pl.DataFrame:
-    try:
-        raw.decode()
-    except UnicodeDecodeError as reason:
-        row = 1 + raw.count(b"\n", 0, reason.start)
-        raise ManifestError(f"{path}: row {row}: not UTF-8; save the table as 'CSV UTF-8'") from reason
+    text = table_text(raw, path)
     try:
         header = pl.read_csv(raw, n_rows=0, infer_schema=False).columns
-        positions = _positions([name.strip() for name in header], path)
+        positions = column_positions([name.strip() for name in header], _REQUIRED, _OPTIONAL, path)
         table = pl.read_csv(raw, columns=sorted(positions.values()), infer_schema=False)
     except pl.exceptions.NoDataError as reason:
         raise ManifestError(f"{path}: the file is empty; it needs the header {','.join(COLUMNS)}") from reason
     except pl.exceptions.PolarsError as reason:
-        row = _broken_row(raw.decode())
+        row = _broken_row(text)
         raise ManifestError(
             f"{path}: row {row}: not CSV; put a field with commas or quotes in double quotes,"
             " and double the quotes inside"
@@ -91,22 +82,11 @@ def _broken_row(text: str) -> int:
 def _parse_parquet(raw: bytes, path: Path) -> pl.DataFrame:
     try:
         header = list(pl.read_parquet_schema(io.BytesIO(raw)))
-        positions = _positions(header, path)
+        positions = column_positions(header, _REQUIRED, _OPTIONAL, path)
         table = pl.read_parquet(io.BytesIO(raw), columns=list(positions))
         return table.select(pl.col(list(positions)).cast(pl.String))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as reason:
         raise ManifestError(f"{path}: not a Parquet table of text and numbers ({reason})") from reason
-
-
-def _positions(header: list[str], path: Path) -> dict[str, int]:
-    """Where the columns that are wanted stand."""
-    missing = [name for name in _REQUIRED if name not in header]
-    if missing:
-        commas = "; separate the columns by commas" if any(";" in name for name in header) else ""
-        raise ManifestError(
-            f"{path}: row 1: no column {', '.join(missing)}; there are {', '.join(header)[:200]}{commas}"
-        )
-    return {name: header.index(name) for name in COLUMNS if name in header}
 
 
 def validated(rows: pl.DataFrame, file: Path) -> pl.DataFrame:

@@ -12,6 +12,9 @@ from typing import Literal
 
 Kind = Literal["keyword", "negative", "noise", "rir"]
 
+UNKNOWN_SPEAKER = "unknown:"
+"""What the id of a speaker begins with whom the manifest does not name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -46,10 +49,6 @@ class Recording:
 def unknown_speakers(recordings: Sequence[Recording]) -> int:
     """Spoken recordings whose speaker is unknown: with any, a split by speaker may leak."""
     return sum(not r.speaker_known and r.kind in ("keyword", "negative") for r in recordings)
-
-
-UNKNOWN_SPEAKER = "unknown:"
-"""What the id of a speaker begins with whom the manifest does not name."""
 
 
 def unknown_speaker_id(path: str) -> str:

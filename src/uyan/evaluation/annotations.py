@@ -17,9 +17,10 @@ from typing import NamedTuple
 import soundfile
 
 from uyan.data.recording import normal_word
+from uyan.data.table_file import column_positions, table_bytes, table_text
 from uyan.errors import EvaluationError, ManifestError
 
-REQUIRED, LABEL = ("path", "start_s", "end_s"), "label"
+_REQUIRED, _LABEL = ("path", "start_s", "end_s"), "label"
 MAX_CSV_BYTES = 100_000_000
 """A larger file is no list of words: 10,000 rows take about 400 kB."""
 BEYOND_S = 0.05
@@ -126,13 +127,13 @@ def _times(word: Annotation) -> str:
 
 def _fields(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Number and known columns, trimmed, of each row; rows with nothing in them are left out."""
-    rows = csv.reader(io.StringIO(_text(table), newline=""), strict=True)
+    rows = csv.reader(io.StringIO(table_text(table_bytes(table, MAX_CSV_BYTES), table), newline=""), strict=True)
     number = 0
     try:
         for number, values in enumerate(rows, 1):
             if number == 1:
                 header = [name.strip() for name in values]
-                positions = _positions(header, table)
+                positions = column_positions(header, _REQUIRED, (_LABEL,), table)
             elif any(value.strip() for value in values):
                 if len(values) > len(header):
                     raise ManifestError(
@@ -144,30 +145,7 @@ def _fields(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     except csv.Error as reason:
         raise ManifestError(f"{table}: row {number + 1}: not CSV ({reason}); write the row again") from reason
     if not number:
-        raise ManifestError(f"{table}: the file is empty; it needs the header {','.join((*REQUIRED, LABEL))}")
-
-
-def _text(table: Path) -> str:
-    try:
-        if table.stat().st_size > MAX_CSV_BYTES:
-            raise ManifestError(f"{table}: more than {MAX_CSV_BYTES / 1e6:g} MB; a list of words is a small CSV file")
-        return table.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as reason:
-        row = 1 + reason.object.count(b"\n", 0, reason.start)
-        raise ManifestError(f"{table}: row {row}: not UTF-8; save the table as 'CSV UTF-8'") from reason
-    except OSError as reason:
-        raise ManifestError(f"{table}: cannot be read ({reason.strerror})") from reason
-
-
-def _positions(header: list[str], table: Path) -> Mapping[str, int]:
-    """Where the columns that are wanted stand."""
-    missing = [name for name in REQUIRED if name not in header]
-    if missing:
-        commas = "; separate the columns by commas" if any(";" in name for name in header) else ""
-        raise ManifestError(
-            f"{table}: row 1: no column {', '.join(missing)}; there are {', '.join(header)[:200]}{commas}"
-        )
-    return {name: header.index(name) for name in (*REQUIRED, LABEL) if name in header}
+        raise ManifestError(f"{table}: the file is empty; it needs the header {','.join((*_REQUIRED, _LABEL))}")
 
 
 def _inside(root: Path, given: str, where: str) -> Path:
@@ -198,7 +176,7 @@ def _header_s(file: Path, where: str) -> float:
 
 
 def _word(fields: Mapping[str, str], keyword: str, where: str) -> Annotation | None:
-    label = normal_word(fields.get(LABEL, ""))
+    label = normal_word(fields.get(_LABEL, ""))
     if label != keyword and label.casefold() == keyword.casefold():
         raise ManifestError(f"{where}: label: {label!r} is the keyword in other letters; write {keyword!r}")
     if not fields["start_s"] and not fields["end_s"]:
