@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from bench.material import default_network
 from bench.measure import Figure, medians_s, speech_like
-from uyan.bundle import INPUT, OUTPUT, STRIDE_FRAMES, Bundle, BundleInfo, Logits
+from uyan.bundle import STRIDE_FRAMES, Bundle, BundleInfo, Logits
 from uyan.data.cache import FeatureCache
 from uyan.decision import DetectorConfig
 from uyan.export.onnx import make_bundle, network_to_onnx
 from uyan.frontend import HOP_S, Cmvn, FrontendConfig, log_mel, seconds_to_frames
+from uyan.model.network import NetworkConfig, Size
 
 TARGET_REAL_TIMES = 5_000.0
 TARGET_RATIO = 5.0
@@ -64,13 +65,13 @@ def naive_logits(bundle: Bundle, windows: NDArray[np.float16], batch: int) -> Lo
     parts = []
     for start in range(0, windows.shape[1], batch):
         some = np.ascontiguousarray(windows[:, start : start + batch].swapaxes(0, 1), np.float32)
-        parts.append(bundle.session.run([OUTPUT], {INPUT: some})[0][:, :, 0])
+        parts.append(bundle.run(some, [])[0][:, :, 0])
     return np.concatenate(parts).T
 
 
-def default_bundle(cmvn: Cmvn) -> Bundle:
-    """The default network, exported."""
-    network, frontend = default_network(), FrontendConfig()
+def default_bundle(cmvn: Cmvn, size: Size = NetworkConfig().size) -> Bundle:
+    """The default network, or one of another size, exported."""
+    network, frontend = default_network(size), FrontendConfig()
     network.set_cmvn(torch.tensor(cmvn.mean), torch.tensor(cmvn.variance))
     info = BundleInfo("bench", frontend, cmvn, network.window_frames, 1.0, 0.5, DetectorConfig(), "", "bench")
     return make_bundle(network_to_onnx(network, frontend.mels), info, Path("bench.onnx"))

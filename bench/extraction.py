@@ -15,7 +15,8 @@ import numpy as np
 import soundfile
 
 from bench.measure import Figure, seconds_of, speech_like
-from uyan.audio import SAMPLE_RATE, read
+from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import read
 from uyan.data.cache import FeatureCache, extract
 from uyan.data.probe import content_sha1
 from uyan.frontend import FrontendConfig

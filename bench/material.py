@@ -16,7 +16,7 @@ from uyan.data.cache import FeatureCache
 from uyan.data.examples import BatchConfig, ExampleMaker, Positive, Segment
 from uyan.data.locate import Span
 from uyan.frontend import FrontendConfig, seconds_to_frames
-from uyan.model.network import USUAL_WINDOW_S, Network, NetworkConfig
+from uyan.model.network import USUAL_WINDOW_S, Network, NetworkConfig, Size
 
 CLIP_FRAMES = 150
 """1.5 s: with 64 mels in fp16, 19.2 kB (MISSION 7.1)."""
@@ -58,8 +58,8 @@ def example_maker(cache: FeatureCache, names: Sequence[str]) -> ExampleMaker:
     )
 
 
-def default_network() -> Network:
-    """The network of a recipe that says nothing about it, with random weights."""
+def default_network(size: Size = NetworkConfig().size) -> Network:
+    """The network of a recipe that says nothing more about it, with random weights."""
     torch.manual_seed(42)
-    config = NetworkConfig()
+    config = NetworkConfig(size)
     return Network(config, FrontendConfig().mels, seconds_to_frames(USUAL_WINDOW_S))

@@ -1,7 +1,7 @@
 """What a second of audio costs the shipping detector as it listens, by the size of the chunks that come in.
 
-CPU seconds of this process, on made-up speech. The network is the default one, untrained: its cost does not depend on
-its weights.
+CPU seconds of this process, on made-up speech. The networks are untrained: their cost does not depend on their
+weights.
 """
 
 import statistics
@@ -15,21 +15,27 @@ from uyan.audio import INT16_SCALE, SAMPLE_RATE, Samples
 from uyan.bundle import Bundle
 from uyan.detector import Detector
 from uyan.frontend import Cmvn, FrontendConfig, log_mel
+from uyan.model.network import Size
 
 CHUNKS_MS = 10, 20, 80
+SIZES: tuple[Size, ...] = "small", "large"
+"""Of networks beside the default one, in the longest chunks."""
 
 
 def streaming_cost(seconds: float = 60.0, repeats: int = 7) -> list[Figure]:
-    """CPU seconds per second of audio, medians; repetitions of the sizes alternate."""
+    """CPU seconds per second of audio, medians; repetitions of the cases alternate."""
     speech = speech_like(seconds, np.random.default_rng(42))
-    bundle = default_bundle(Cmvn.of(log_mel(speech, FrontendConfig()), FrontendConfig()))
-    taken: dict[int, list[float]] = {chunk_ms: [] for chunk_ms in CHUNKS_MS}
-    _listen(bundle, speech, CHUNKS_MS[-1])
-    for _ in range(repeats):
-        for chunk_ms, costs in taken.items():
-            costs.append(_listen(bundle, speech, chunk_ms))
+    cmvn = Cmvn.of(log_mel(speech, FrontendConfig()), FrontendConfig())
+    cases = {f"detector, chunks of {chunk_ms} ms": (default_bundle(cmvn), chunk_ms) for chunk_ms in CHUNKS_MS}
+    cases |= {f"detector, {size} network, chunks of 80 ms": (default_bundle(cmvn, size), 80) for size in SIZES}
+    taken: dict[str, list[float]] = {case: [] for case in cases}
+    for turn in range(1 + repeats):
+        for case, (bundle, chunk_ms) in cases.items():
+            cost = _listen(bundle, speech, chunk_ms)
+            if turn:  # the first one warms up
+                taken[case].append(cost)
     note = f"CPU seconds per second of {seconds:.0f} s"
-    return [Figure(f"detector, chunks of {ms} ms", statistics.median(taken[ms]), "s", note=note) for ms in CHUNKS_MS]
+    return [Figure(case, statistics.median(costs), "s", note=note) for case, costs in taken.items()]
 
 
 def _listen(bundle: Bundle, speech: Samples, chunk_ms: int) -> float:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from uyan.container import CHECKSUM_KEY, METADATA_KEY, seal, sealed_text
+from uyan.container import CHECKSUM_KEY, METADATA_KEY, MOST_JOINS, seal, sealed_text
 from uyan.errors import BundleError
 from uyan.export.onnx import network_to_onnx
 from uyan.model.network import Network, NetworkConfig, Size
@@ -199,6 +199,22 @@ def test_other_operators_than_the_export_s_are_refused(operator: str) -> None:
     hidden = tiny_graph(helper.make_node(operator, ["x"], ["c"]))
     with pytest.raises(BundleError, match="operator"):
         sealed_text(seal(model_of(helper.make_node("Identity", ["x"], ["c"], body=hidden)), TEXT))
+
+
+def test_joins_that_could_fill_the_memory_are_refused() -> None:
+    def chain(length: int, inputs: int = 2) -> bytes:
+        names = [f"c{number}" for number in range(length)]
+        joins = [
+            helper.make_node("Concat", [before] * inputs, [after], axis=0)
+            for before, after in zip(["x", *names], names, strict=False)
+        ]
+        return seal(model_of(*joins), TEXT)
+
+    assert sealed_text(chain(MOST_JOINS)) == TEXT
+    with pytest.raises(BundleError, match="more than 9 pairs"):
+        sealed_text(chain(MOST_JOINS + 1))
+    with pytest.raises(BundleError, match="joins 3 arrays at once"):
+        sealed_text(chain(1, inputs=3))
 
 
 def test_operators_of_another_domain_are_refused() -> None:

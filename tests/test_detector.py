@@ -105,7 +105,7 @@ def test_dense_scores_are_those_of_each_window_alone(bundle: Bundle, sound: NDAr
     alone = []
     for first in range(0, features.shape[1] - 100 + 1, 10):
         window = np.ascontiguousarray(features[None, :, first : first + 100])
-        logits = bundle.session.run(None, {"features": window})[0][0]
+        logits = bundle.run(window, [])[0][0]
         alone.append(scores_from_logits(logits, bundle.info.temperature)[0])
     scores = HopScorer(bundle).push(sound)
     assert scores == pytest.approx(np.array(alone), abs=1e-5)

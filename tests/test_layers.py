@@ -17,29 +17,42 @@ MAY_IMPORT = {
     "errors": "",
     "files": "",
     "audio": "errors files",
+    "audio_file": "errors files audio",
     "frontend": "errors files audio",
     "decision": "errors files audio frontend",
     "container": "errors files audio frontend",
     "bundle": "errors files audio frontend decision container",
     "detector": "errors files audio frontend decision container bundle",
-    "runtime": "errors files audio frontend decision container bundle detector",
-    "data": "errors files audio frontend",
-    "voices": "errors files audio frontend data",
+    "runtime": "errors files audio audio_file frontend decision container bundle detector",
+    "data": "errors files audio audio_file frontend",
+    "voices": "errors files audio audio_file frontend data",
     "model": "errors",
-    "training": "errors files audio frontend data model",
-    "evaluation": "errors files audio frontend decision container bundle detector data",
-    "report": "errors files audio frontend decision data evaluation",
+    "training": "errors files audio audio_file frontend data model",
+    "evaluation": "errors files audio audio_file frontend decision container bundle detector data",
+    "report": "errors files audio audio_file frontend decision data evaluation",
     "export": "errors files audio frontend decision container bundle model",
-    "recipe": "errors files audio frontend decision data model training",
-    "pipeline": "errors files audio frontend decision container bundle detector runtime "
+    "recipe": "errors files audio audio_file frontend decision data model training",
+    "pipeline": "errors files audio audio_file frontend decision container bundle detector runtime "
     "data voices model training evaluation report export recipe uyan",
-    "cli": "errors files audio frontend decision container bundle detector runtime "
+    "cli": "errors files audio audio_file frontend decision container bundle detector runtime "
     "data voices model training evaluation report export recipe pipeline uyan",
     "uyan": "errors bundle detector",
 }
 """A layer is a module or a package directly below src/uyan; "uyan" is `__init__.py` itself."""
 
-RUNTIME = ["errors", "files", "audio", "frontend", "decision", "container", "bundle", "detector", "runtime", "uyan"]
+RUNTIME = [
+    "errors",
+    "files",
+    "audio",
+    "audio_file",
+    "frontend",
+    "decision",
+    "container",
+    "bundle",
+    "detector",
+    "runtime",
+    "uyan",
+]
 RUNTIME_PACKAGES = {"numpy", "onnxruntime", "soundfile", "soxr"}
 """All that `pip install uyan` needs to listen (the command line, in `cli`, adds its own)."""
 

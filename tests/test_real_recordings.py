@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uyan.audio import read
+from uyan.audio_file import read
 from uyan.data.check import CheckReport, check
 from uyan.data.duplicates import find_groups
 from uyan.data.locate import locate_word

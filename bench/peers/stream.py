@@ -17,7 +17,8 @@ import numpy as np
 from bench.peers.plan import Plan, StreamConfig, Voice, length, plan_stream
 from bench.peers.recordings import Material
 from bench.peers.truth import AUDIO, TRUTH, Keyword, Truth, intact
-from uyan.audio import INT16_SCALE, SAMPLE_RATE, Samples, read
+from uyan.audio import INT16_SCALE, SAMPLE_RATE, Samples
+from uyan.audio_file import read
 from uyan.data.recording import Recording
 from uyan.errors import DataError
 from uyan.evaluation.streams import active_power

@@ -25,17 +25,21 @@ if TYPE_CHECKING:
     import onnxruntime
 
 MAX_BUNDLE_BYTES = 256 * 1024**2
-FORMAT = 1
+FORMAT = 2
 STRIDE_FRAMES = 2
 """Frames between two positions of the network's output (20 ms)."""
 CHUNK_FRAMES = 3_000
 """Frames scored at once (30 s): long enough to be fast, short enough to stay in cache and in memory."""
 INPUT, OUTPUT = "features", "logits"
+MEMORY_IN, MEMORY_OUT = "memory_{}", "next_{}"
+"""Beside them, one a layer that looks back: `model.streaming`."""
 
 Settings = TypeVar("Settings", FrontendConfig, DetectorConfig)
 
 Logits = NDArray[np.float32]
 """Network output, shape (2, positions): background, keyword."""
+Memory = list[NDArray[np.float32]]
+"""What the network remembers of a stream, one array (batch, channels, 1, frames) a layer that looks back."""
 
 
 @dataclass(frozen=True)
@@ -142,36 +146,68 @@ class Bundle:
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # One window and one stride more must give two positions: the metadata speaks of this very network.
-        probe = np.zeros((1, self.info.frontend.mels, self.info.window_frames + STRIDE_FRAMES), np.float32)
         try:
             session = onnxruntime.InferenceSession(self.data, options, providers=["CPUExecutionProvider"])
-            found = session.run([OUTPUT], {INPUT: probe})[0].shape
+            found = self._probed(session)
         except Exception as reason:  # onnxruntime raises its own, unexported types
             raise BundleError(f"{self.path}: the network cannot be run ({reason})") from reason
-        if found != (1, 2, 2):
-            raise BundleError(f"{self.path}: the network gives {found} for two windows, not (1, 2, 2)")
+        if found != [(1, 2, 2), (1, 2, 1)]:
+            raise BundleError(f"{self.path}: the network gives {found} for two windows and one more, not 2 and 1")
         return session
+
+    def _probed(self, session: "onnxruntime.InferenceSession") -> list[tuple[int, ...]]:
+        """Shapes of the logits of two windows, and of one more: the metadata speaks of this very network."""
+        mels, window = self.info.frontend.mels, self.info.window_frames
+        first, *memory = _passed(session, np.zeros((1, mels, window + STRIDE_FRAMES), np.float32), [])
+        second, *_ = _passed(session, np.zeros((1, mels, STRIDE_FRAMES), np.float32), memory)
+        return [first.shape, second.shape]
+
+    def run(self, features: NDArray[np.float32], memory: Memory) -> tuple[NDArray[np.float32], Memory]:
+        """One pass: features (batch, mels, frames) to logits (batch, 2, positions) and what to remember.
+
+        An empty memory begins a stream: then a whole window of frames is needed, and `STRIDE_FRAMES` at least later.
+        """
+        logits, *memory = _passed(self.session, features, memory)
+        return logits, memory
+
+    def step(self, features: Features, memory: Memory) -> tuple[Logits, Memory]:
+        """The next logits of a stream, shape (2, positions), 20 ms apart, for its next features (mels, frames).
+
+        What is too short for one more position is left out and not remembered. Long input goes in chunks, which leave
+        no seam.
+        """
+        parts, start = [np.empty((2, 0), np.float32)], 0
+        needed = STRIDE_FRAMES if memory else self.info.window_frames
+        while (left := features.shape[1] - start) >= needed:
+            used = needed + (min(left, CHUNK_FRAMES) - needed) // STRIDE_FRAMES * STRIDE_FRAMES
+            chunk = np.ascontiguousarray(features[np.newaxis, :, start : start + used], np.float32)
+            logits, memory = self.run(chunk, memory)
+            parts.append(logits[0])
+            start, needed = start + used, STRIDE_FRAMES
+        return np.concatenate(parts, axis=1), memory
 
     def logits(self, features: Features) -> Logits:
         """Logits at every position, 20 ms apart, shape (2, positions), for features of shape (mels, frames).
 
-        Position p sees frames [2p, 2p + window_frames). Long input is scored in chunks, without a seam.
+        Position p sees frames [2p, 2p + window_frames).
         """
-        window = self.info.window_frames
-        count = max(0, (features.shape[1] - window) // STRIDE_FRAMES + 1)
-        logits = np.empty((2, count), np.float32)
-        step = (CHUNK_FRAMES - window) // STRIDE_FRAMES + 1
-        for start in range(0, count, step):
-            stop = min(start + step, count)
-            first, last = STRIDE_FRAMES * start, STRIDE_FRAMES * (stop - 1) + window
-            chunk = np.ascontiguousarray(features[np.newaxis, :, first:last], np.float32)
-            logits[:, start:stop] = self.session.run([OUTPUT], {INPUT: chunk})[0][0]
-        return logits
+        return self.step(features, [])[0]
 
     def scores(self, logits: Logits) -> NDArray[np.float64]:
         """Calibrated keyword probability of logits (2, positions), shape (positions,): softmax(logits / T)."""
         return scores_from_logits(logits, self.info.temperature)
+
+
+def _passed(
+    session: "onnxruntime.InferenceSession", features: NDArray[np.float32], memory: Memory
+) -> list[NDArray[np.float32]]:
+    """Logits, and the memories after them."""
+    if not memory:
+        _, *layers = session.get_inputs()
+        memory = [np.empty((features.shape[0], layer.shape[1], 1, 0), np.float32) for layer in layers]
+    feed = {MEMORY_IN.format(layer): values for layer, values in enumerate(memory)}
+    outputs: list[NDArray[np.float32]] = session.run(None, {INPUT: features, **feed})
+    return outputs
 
 
 def scores_from_logits(logits: Logits, temperature: float) -> NDArray[np.float64]:

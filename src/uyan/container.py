@@ -13,7 +13,7 @@ from uyan.errors import BundleError
 METADATA_KEY, CHECKSUM_KEY = "uyan", "uyan_sha256"
 
 # Field numbers of onnx.proto (ModelProto, TensorProto, StringStringEntryProto) and wire types.
-_MODEL_METADATA, _MODEL_FUNCTION, _NODE_OPERATOR, _NODE_DOMAIN = 14, 25, 4, 7
+_MODEL_METADATA, _MODEL_FUNCTION, _NODE_INPUT, _NODE_OPERATOR, _NODE_DOMAIN = 14, 25, 1, 4, 7
 _TENSOR_EXTERNAL, _TENSOR_LOCATION, _ENTRY_KEY, _ENTRY_VALUE = 13, 14, 1, 2
 # Every way from a model down to a tensor: message → field number → the message in that field.
 _PARTS: dict[str, dict[int, str]] = {
@@ -25,8 +25,10 @@ _PARTS: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-OPERATORS = frozenset(b"Add Constant Conv Gather Identity Mul Relu Shape Slice Squeeze Sub Unsqueeze".split())
+OPERATORS = frozenset(b"Add Concat Constant Conv Identity Mul Relu Slice Squeeze Sub Unsqueeze".split())
 """All that the export of the network writes. Others could loop, or fill the memory from a few bytes."""
+MOST_JOINS = 9
+"""`Concat` nodes, each of two inputs, in the largest network: as a chain, more could fill the memory as well."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -56,9 +58,12 @@ def sealed_text(data: bytes) -> str:
 
 def _refuse_foreign_parts(model: bytes) -> None:
     """Tensors in other files, which onnxruntime would read from below the working directory, and other operators."""
-    waiting = [("model", model)]
+    waiting, joins = [("model", model)], 0
     while waiting:
         kind, message = waiting.pop()
+        joins += kind == "node" and _joins(message)
+        if joins > MOST_JOINS:
+            raise BundleError(f"the network joins more than {MOST_JOINS} pairs of arrays; uyan exports none so deep")
         for number, value in _fields(message):
             if kind == "tensor" and number in (_TENSOR_EXTERNAL, _TENSOR_LOCATION):
                 raise BundleError("the network refers to files outside the bundle")
@@ -69,6 +74,17 @@ def _refuse_foreign_parts(model: bytes) -> None:
                 raise BundleError(f"the network has an operator that uyan does not export: {value!r}")
             if number in _PARTS[kind]:
                 waiting.append((_PARTS[kind][number], _as_bytes(value)))
+
+
+def _joins(node: bytes) -> bool:
+    """Whether a node is a `Concat`. Raises BundleError unless it is of two inputs."""
+    fields = list(_fields(node))
+    if (_NODE_OPERATOR, b"Concat") not in fields:
+        return False
+    inputs = sum(number == _NODE_INPUT for number, _ in fields)
+    if inputs != 2:
+        raise BundleError(f"the network joins {inputs} arrays at once; uyan exports joins of two")
+    return True
 
 
 def _without_metadata(data: bytes) -> bytes:

@@ -1,8 +1,9 @@
 """The detector: samples in, detections out, for any chunk size.
 
 `HopScorer` turns a stream into one score a hop; `Detector` adds the decision rule. A chunk of 10 ms and a block of an
-hour go through the same code and give the same detections: a long push is one dense pass of the network. Time is
-counted in samples. It knows nothing of files, microphones or servers.
+hour go through the same code and give the same detections: the network remembers what it has computed, so that a hop
+costs only its own frames and a long push is one dense pass. Time is counted in samples. It knows nothing of files,
+microphones or servers.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uyan.audio import SAMPLE_RATE, to_float
-from uyan.bundle import STRIDE_FRAMES, Bundle
+from uyan.bundle import STRIDE_FRAMES, Bundle, Memory
 from uyan.decision import Decision, Scores
 from uyan.errors import ConfigError
 from uyan.frontend import StreamingFrontend, sample_end, seconds_to_frames
@@ -41,19 +42,22 @@ class HopScorer:
         """Forget the stream."""
         self._frontend = StreamingFrontend(self.bundle.info.frontend)
         self._pending = np.zeros((self.bundle.info.frontend.mels, 0), np.float32)
+        self._memory: Memory = []
+        self._needed = self.window_frames
 
     def push(self, samples: NDArray[np.generic]) -> Scores:
         """Scores of the hops that these samples complete, shape (hops,); int16 or float32 mono at 16 kHz."""
-        missing = self.window_frames - self._pending.shape[1]
+        missing = self._needed - self._pending.shape[1]
         fresh = self._frontend.push(to_float(samples), at_least=missing)
         if fresh.shape[1] < missing:
             return np.zeros(0)
-        self._pending = np.concatenate([self._pending, fresh], axis=1)
-        hops = (self._pending.shape[1] - self.window_frames) // self.hop_frames + 1
-        used = (hops - 1) * self.hop_frames + self.window_frames
-        logits = self.bundle.logits(self._pending[:, :used])
-        self._pending = self._pending[:, hops * self.hop_frames :].copy()
-        return self.bundle.scores(logits[:, :: self.hop_frames // STRIDE_FRAMES])
+        frames = np.concatenate([self._pending, fresh], axis=1) if self._pending.size else fresh
+        used = self._needed + (frames.shape[1] - self._needed) // self.hop_frames * self.hop_frames
+        logits, self._memory = self.bundle.step(frames[:, :used], self._memory)
+        self._pending, self._needed = frames[:, used:].copy(), self.hop_frames
+        # A hop's window ends with the last position of that hop.
+        stride = self.hop_frames // STRIDE_FRAMES
+        return self.bundle.scores(logits[:, (logits.shape[1] - 1) % stride :: stride])
 
     def time_s(self, hop: int) -> float:
         """When hop number `hop` is complete, in seconds from the start of the stream."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from uyan.audio import write
+from uyan.audio_file import write
 from uyan.bundle import BundleInfo
 from uyan.export.onnx import make_bundle, network_to_onnx, save_bundle
 from uyan.model.network import Network

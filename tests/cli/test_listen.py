@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from uyan.audio import read, write
+from uyan.audio_file import read, write
 from uyan.bundle import Bundle
 from uyan.detector import Detection, Detector
 

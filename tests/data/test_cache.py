@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from uyan.audio import read
+from uyan.audio_file import read
 from uyan.data import cache as cache_module
 from uyan.data.cache import GIB, FeatureCache, default_budget_gb, extract, to_single
 from uyan.data.probe import content_sha1

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 import soundfile
 
-from uyan.audio import SAMPLE_RATE, Samples, read
+from uyan.audio import SAMPLE_RATE, Samples
+from uyan.audio_file import read
 from uyan.data import probe as probe_module
 from uyan.data.check import CheckReport, check, summary_rows, write_quarantine
 from uyan.data.fingerprint import fingerprint

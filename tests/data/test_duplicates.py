@@ -9,7 +9,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uyan.audio import SAMPLE_RATE, Samples, read, write
+from uyan.audio import SAMPLE_RATE, Samples
+from uyan.audio_file import read, write
 from uyan.data.correlation import correlation
 from uyan.data.duplicate_candidates import NEAREST, PROBES, REPRESENTATIVES, find_candidates
 from uyan.data.duplicates import DuplicateLink, find_groups, find_links, groups

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 from scipy import signal
 
-from uyan.audio import FRAME_SAMPLES, SAMPLE_RATE, Samples, read
+from uyan.audio import FRAME_SAMPLES, SAMPLE_RATE, Samples
+from uyan.audio_file import read
 from uyan.data import variant_features
 from uyan.data.cache import FeatureCache
 from uyan.data.parallel import SMALL_JOB_ITEMS
@@ -189,7 +190,7 @@ def test_a_room_response_that_cannot_be_used_is_named(
 PRINT = """
 import hashlib, sys
 from pathlib import Path
-from uyan.audio import read
+from uyan.audio_file import read
 from uyan.data.variant_features import apply_variant
 from uyan.data.variants import VariantConfig, VariantTable
 table = VariantTable(VariantConfig(), ("room",))

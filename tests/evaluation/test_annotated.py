@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from uyan.audio import SAMPLE_RATE, write
+from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import write
 from uyan.bundle import Bundle
 from uyan.detector import Detector, HopScorer
 from uyan.errors import AudioError, EvaluationError

@@ -117,7 +117,7 @@ def test_partial_area_is_a_share_and_never_falls_as_it_widens(
     assert area <= partial_auc(curve, 1.0) + 1e-12
 
 
-@given(positive=SCORES, negative=SCORES, tpr=st.floats(0, 1))
+@given(positive=SCORES, negative=SCORES, tpr=st.integers(0, 1000).map(lambda thousandths: thousandths / 1000))
 def test_fpr_at_tpr_is_the_lowest_by_brute_force(positive: list[float], negative: list[float], tpr: float) -> None:
     rates = []
     for threshold in [*positive, *negative, 2.0]:

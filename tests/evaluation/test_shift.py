@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from uyan.audio import SAMPLE_RATE, read, write
+from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import read, write
 from uyan.bundle import Bundle, BundleInfo
 from uyan.data.recording import Recording
 from uyan.data.split import Member

@@ -22,9 +22,16 @@ def exported(network: Network) -> bytes:
 
 
 def run(model: bytes, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits of the whole features at once: with nothing remembered."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    logits: NDArray[np.float32] = session.run(["logits"], {"features": features})[0]
+    memories = {layer.name: np.empty((len(features), layer.shape[1], 1, 0), np.float32) for layer in inputs(session)}
+    logits: NDArray[np.float32] = session.run(["logits"], {"features": features, **memories})[0]
     return logits
+
+
+def inputs(session: onnxruntime.InferenceSession) -> list[Any]:
+    """All but the features."""
+    return [layer for layer in session.get_inputs() if layer.name != "features"]
 
 
 def raw_features(rng: np.random.Generator, batch: int, frames: int) -> NDArray[np.float32]:
@@ -51,8 +58,18 @@ def test_input_and_output_have_the_promised_names_and_axes(exported: bytes) -> N
         tensor = value.type.tensor_type
         return value.name, tensor.elem_type, [axis.dim_param or axis.dim_value for axis in tensor.shape.dim]
 
-    assert [axes(value) for value in graph.input] == [("features", onnx.TensorProto.FLOAT, ["batch", 64, "time"])]
-    assert [axes(value) for value in graph.output] == [("logits", onnx.TensorProto.FLOAT, ["batch", 2, "positions"])]
+    def memories(name: str) -> list[tuple[str, int, list[str | int]]]:
+        channels = [64, *[48] * 6]
+        names = [name.format(layer) for layer in range(7)]
+        return [
+            (name, onnx.TensorProto.FLOAT, ["batch", width, 1, name])
+            for name, width in zip(names, channels, strict=True)
+        ]
+
+    expected = ("features", onnx.TensorProto.FLOAT, ["batch", 64, "time"])
+    assert [axes(value) for value in graph.input] == [expected, *memories("memory_{}")]
+    expected = ("logits", onnx.TensorProto.FLOAT, ["batch", 2, "positions"])
+    assert [axes(value) for value in graph.output] == [expected, *memories("next_{}")]
 
 
 @pytest.mark.parametrize(("batch", "frames"), [(1, 100), (1, 101), (3, 100), (7, 233), (2, 1000)])

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from uyan.audio import SAMPLE_RATE, read, write
+from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import read, write
 from uyan.bundle import Bundle, BundleInfo, load
 from uyan.data.manifest import load_manifests
 from uyan.data.probe import probe_file

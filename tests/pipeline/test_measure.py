@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from uyan.audio import SAMPLE_RATE, write
+from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import write
 from uyan.bundle import Bundle
 from uyan.data.recording import Kind, Recording
 from uyan.data.split import Member

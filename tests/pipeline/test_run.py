@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uyan.audio import read, write
+from uyan.audio_file import read, write
 from uyan.bundle import load
 from uyan.detector import Detector
 from uyan.errors import ConfigError, DataError

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uyan.audio import SAMPLE_RATE, write
+from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import write
 from uyan.decision import DetectorConfig
 from uyan.evaluation.figures import save_det_csv, save_event_curves_csv
 from uyan.evaluation.intervals import clopper_pearson, poisson_rate, speaker_bootstrap

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from uyan.audio import SAMPLE_RATE, read, write
+from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import read, write
 from uyan.bundle import Bundle
 from uyan.detector import Detector
 from uyan.errors import AudioError, ConfigError

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uyan.audio import SAMPLE_RATE, read
+from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import read
 from uyan.data.cache import FeatureCache
 from uyan.data.probe import content_sha1
 from uyan.errors import AudioError, TrainingError

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from uyan.audio import SAMPLE_RATE, read
+from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import read
 from uyan.errors import ConfigError
 from uyan.voices import demo_corpus, demo_noise
 from uyan.voices.demo_corpus import TAKES, DemoCorpus, demo_stream, write_demo

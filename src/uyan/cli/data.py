@@ -84,7 +84,7 @@ def _default_cache(manifest: Path) -> Path | None:
 
 
 def _near_duplicates(report: "CheckReport", progress: "Progress") -> list[list[int]]:
-    from uyan.audio import read
+    from uyan.audio_file import read
     from uyan.data.duplicates import find_groups
 
     prints = [probe.fingerprint for _, probe in report.good]

@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from uyan.audio import read
+from uyan.audio_file import read
 from uyan.data.parallel import Progress, run_tasks, silent
 from uyan.data.probe import content_sha1
 from uyan.errors import DataError

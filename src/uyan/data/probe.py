@@ -15,7 +15,8 @@ import polars as pl
 import soundfile
 from numpy.typing import NDArray
 
-from uyan.audio import INT16_SCALE, SAMPLE_RATE, Samples, read
+from uyan.audio import INT16_SCALE, SAMPLE_RATE, Samples
+from uyan.audio_file import read
 from uyan.data.fingerprint import DIMS, Fingerprint, fingerprint
 from uyan.errors import AudioError, DataError
 from uyan.files import replacing

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from uyan.audio import Samples, read
+from uyan.audio import Samples
+from uyan.audio_file import read
 from uyan.data.cache import FeatureCache
 from uyan.data.parallel import Progress, run_tasks, silent
 from uyan.data.probe import content_sha1

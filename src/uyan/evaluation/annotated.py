@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uyan.audio import SAMPLE_RATE, stream
+from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import stream
 from uyan.bundle import Bundle
 from uyan.data.parallel import Progress, silent
 from uyan.data.probe import HEADER_TOLERANCE_S, HEADER_TOLERANCE_SHARE, truncation

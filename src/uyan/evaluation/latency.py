@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uyan.audio import INT16_SCALE, SAMPLE_RATE
-from uyan.bundle import INPUT, OUTPUT, Bundle
+from uyan.bundle import Bundle
 from uyan.detector import Detector
 from uyan.errors import EvaluationError
 
@@ -148,8 +148,8 @@ def torch_times(network: "torch.nn.Module", window: NDArray[np.float32], passes:
 
 def onnx_times(bundle: Bundle, window: NDArray[np.float32], passes: int = PASSES) -> PassTimes:
     """Of the bundle's network in a session of its own; window of shape (1, mels, frames)."""
-    session = Bundle(bundle.path, bundle.data, THREADS).session
-    times_s = time_passes(lambda features: session.run([OUTPUT], {INPUT: features}), window, passes)
+    alone = Bundle(bundle.path, bundle.data, THREADS)
+    times_s = time_passes(lambda features: alone.run(features, []), window, passes)
     return PassTimes.of(times_s, THREADS)
 
 

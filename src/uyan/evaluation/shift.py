@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uyan.audio import SAMPLE_RATE, Samples, read
+from uyan.audio import SAMPLE_RATE, Samples
+from uyan.audio_file import read
 from uyan.bundle import Bundle
 from uyan.data.parallel import Progress, silent
 from uyan.data.split import Member, is_positive

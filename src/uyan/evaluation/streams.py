@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from uyan.audio import SAMPLE_RATE, Samples, read
+from uyan.audio import SAMPLE_RATE, Samples
+from uyan.audio_file import read
 from uyan.data.parallel import ahead
 from uyan.data.split import Member
 from uyan.data.waveform import through_telephone

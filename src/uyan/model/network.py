@@ -101,7 +101,7 @@ class ResidualBlock(nn.Module):
         """(batch, channels, 1, time) → (batch, channels, 1, time − kernel + 1)."""
         y = self.depthwise_norm(self.depthwise(x))
         y = self.pointwise_norm(self.pointwise(torch.relu(y)))
-        kept = x[..., self.crop_left : x.shape[3] - self.crop_right]
+        kept = x[..., self.crop_left : -self.crop_right]
         return torch.relu(kept + y)
 
 
@@ -129,17 +129,28 @@ class Network(nn.Module):
         self.mean.copy_(mean.unsqueeze(1))
         self.inverse_deviation.copy_(variance.clamp_min(1e-6).rsqrt().unsqueeze(1))
 
+    def residual_blocks(self) -> list[ResidualBlock]:
+        """In order."""
+        return [block for block in self.blocks if isinstance(block, ResidualBlock)]
+
     def forward(self, features: Tensor) -> Tensor:
         """Raw log-mel (batch, mels, frames) → logits (batch, 2, positions).
 
         positions = (frames − window_frames) // 2 + 1; position p sees frames [2p, 2p + window_frames).
         """
-        x = ((features - self.mean) * self.inverse_deviation).unsqueeze(2)
+        x = self.normalised(features)
         if self.training:
             x = x.contiguous(memory_format=torch.channels_last)
-        x = torch.relu(self.stem_norm(self.stem(x)))
-        logits: Tensor = self.head(self.dropout(self.blocks(x)))
+        logits: Tensor = self.head(self.dropout(self.blocks(self.stem_output(x))))
         return logits.squeeze(2)
+
+    def normalised(self, features: Tensor) -> Tensor:
+        """(batch, mels, frames) → (batch, mels, 1, frames), by the corpus' mean and variance."""
+        return ((features - self.mean) * self.inverse_deviation).unsqueeze(2)
+
+    def stem_output(self, x: Tensor) -> Tensor:
+        """(batch, mels, 1, frames) → (batch, channels, 1, positions): what the first block takes."""
+        return torch.relu(self.stem_norm(self.stem(x)))
 
 
 def parameter_count(network: nn.Module) -> int:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from uyan.audio import SAMPLE_RATE, write
+from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import write
 from uyan.data.manifest import save_manifest
 from uyan.data.parallel import Progress, silent
 from uyan.data.scan import scan

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from uyan import __version__
-from uyan.audio import SAMPLE_RATE, read, write
+from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import read, write
 from uyan.bundle import Bundle, load
 from uyan.data.parallel import Progress, silent
 from uyan.data.split import Member

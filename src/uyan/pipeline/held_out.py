@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uyan.audio import Samples, read
+from uyan.audio import Samples
+from uyan.audio_file import read
 from uyan.bundle import Bundle
 from uyan.data.check import CheckReport, check
 from uyan.data.duplicates import find_groups

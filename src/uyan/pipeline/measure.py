@@ -10,7 +10,8 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from uyan.audio import SAMPLE_RATE, Samples, read
+from uyan.audio import SAMPLE_RATE, Samples
+from uyan.audio_file import read
 from uyan.bundle import Bundle
 from uyan.data.parallel import Progress, silent
 from uyan.data.split import Member

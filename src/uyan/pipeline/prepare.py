@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uyan.audio import Samples, read
+from uyan.audio import Samples
+from uyan.audio_file import read
 from uyan.data.cache import FeatureCache, extract
 from uyan.data.check import CheckReport, check, write_quarantine
 from uyan.data.duplicates import find_groups

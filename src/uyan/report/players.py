@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from uyan.audio import INT16_SCALE, SAMPLE_RATE, Samples, stream
+from uyan.audio import INT16_SCALE, SAMPLE_RATE, Samples
+from uyan.audio_file import stream
 from uyan.errors import AudioError
 from uyan.report.contents import Loud
 

@@ -7,7 +7,7 @@ nothing of how detections are shown.
 from collections.abc import Iterator
 from pathlib import Path
 
-from uyan.audio import stream
+from uyan.audio_file import stream
 from uyan.bundle import Bundle
 from uyan.detector import Detection, Detector
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from uyan.audio import INT16_SCALE, SAMPLE_RATE, stream
+from uyan.audio import INT16_SCALE, SAMPLE_RATE
+from uyan.audio_file import stream
 from uyan.data.cache import FeatureCache
 from uyan.data.parallel import Progress, silent
 from uyan.data.pool import HardNegative, is_variant, rank

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from uyan.audio import SAMPLE_RATE, Samples, write
+from uyan.audio import SAMPLE_RATE, Samples
+from uyan.audio_file import write
 from uyan.data.parallel import Progress, run_tasks, silent
 from uyan.errors import ConfigError
 from uyan.voices.demo_noise import NOISES, noise_floor
