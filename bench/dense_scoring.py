@@ -18,7 +18,7 @@ from uyan.data.cache import FeatureCache
 from uyan.decision import DetectorConfig
 from uyan.export.onnx import make_bundle, network_to_onnx
 from uyan.frontend import HOP_S, Cmvn, FrontendConfig, log_mel, seconds_to_frames
-from uyan.model.network import NetworkConfig, Size
+from uyan.model.network import Network, NetworkConfig, Size
 
 TARGET_REAL_TIMES = 5_000.0
 TARGET_RATIO = 5.0
@@ -71,7 +71,13 @@ def naive_logits(bundle: Bundle, windows: NDArray[np.float16], batch: int) -> Lo
 
 def default_bundle(cmvn: Cmvn, size: Size = NetworkConfig().size) -> Bundle:
     """The default network, or one of another size, exported."""
-    network, frontend = default_network(size), FrontendConfig()
+    network = default_network(size)
     network.set_cmvn(torch.tensor(cmvn.mean), torch.tensor(cmvn.variance))
+    return bundle_of(network, cmvn)
+
+
+def bundle_of(network: Network, cmvn: Cmvn) -> Bundle:
+    """A network with the default front end and detector, exported."""
+    frontend = FrontendConfig()
     info = BundleInfo("bench", frontend, cmvn, network.window_frames, 1.0, 0.5, DetectorConfig(), "", "bench")
     return make_bundle(network_to_onnx(network, frontend.mels), info, Path("bench.onnx"))

@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+from numpy import fft
 
 from uyan.audio import SAMPLE_RATE, Samples
 
 QUIET_LOAD = 0.5
 """One-minute load average above which timings are not to be trusted."""
 PITCH_HZ, HARMONICS, SYLLABLES_HZ, ROOM_NOISE = 120.0, 30, 4.0, 1e-3
+VOICES_HZ = 80.0, 250.0
+TIMBRES, TABLE_SIZE = 16, 1024
+"""Of many voices: their pitches, and single periods to choose from."""
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -70,14 +74,35 @@ def seconds_of(way: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def speech_like(seconds: float, rng: np.random.Generator) -> Samples:
+def voice_like(seconds: float, rng: np.random.Generator) -> Samples:
+    """Speech-like, every syllable with a pitch, a loudness and a timbre of its own, shape (samples,).
+
+    Unlike `speech_like` it never repeats itself, and no two of it are near-duplicates.
+    """
+    syllables = np.arange(round(seconds * SAMPLE_RATE)) * SYLLABLES_HZ / SAMPLE_RATE
+    number, count = syllables.astype(np.intp), int(np.ceil(syllables[-1])) + 1
+    pitch_hz = rng.uniform(*VOICES_HZ) * rng.uniform(0.8, 1.25, count)
+    turns = np.cumsum(pitch_hz[number] / SAMPLE_RATE)
+    harmonics = np.arange(TABLE_SIZE // 2 + 1)
+    tilt = np.where((harmonics > 0) & (harmonics <= HARMONICS), 1 / np.maximum(harmonics, 1), 0.0)
+    periods = fft.irfft(fft.rfft(rng.uniform(-1.0, 1.0, (TIMBRES, TABLE_SIZE))) * tilt)
+    voice = periods[rng.integers(0, TIMBRES, count)[number], (turns % 1 * TABLE_SIZE).astype(np.intp)]
+    loudness = rng.uniform(0.0, 1.0, count)[number] * np.sin(np.pi * (syllables % 1))
+    noise = ROOM_NOISE * rng.standard_normal(syllables.size, np.float32)
+    made: Samples = (voice / np.abs(periods).max() * loudness + noise).astype(np.float32)
+    return made
+
+
+def speech_like(
+    seconds: float, rng: np.random.Generator, pitch_hz: float = PITCH_HZ, syllables_hz: float = SYLLABLES_HZ
+) -> Samples:
     """A buzz with the pitch, spectral tilt and syllables of speech over faint noise, shape (samples,)."""
     times_s = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    phase = 2 * np.pi * np.cumsum(PITCH_HZ * (1 + 0.2 * np.sin(2 * np.pi * 0.7 * times_s))) / SAMPLE_RATE
+    phase = 2 * np.pi * np.cumsum(pitch_hz * (1 + 0.2 * np.sin(2 * np.pi * 0.7 * times_s))) / SAMPLE_RATE
     voice = np.zeros(times_s.size, np.float32)
     for harmonic in range(1, HARMONICS + 1):
         voice += (np.sin(harmonic * phase + rng.uniform(0, 2 * np.pi)) / harmonic).astype(np.float32)
-    syllables = np.maximum(0.0, np.sin(2 * np.pi * SYLLABLES_HZ * times_s + rng.uniform(0, 2 * np.pi)))
+    syllables = np.maximum(0.0, np.sin(2 * np.pi * syllables_hz * times_s + rng.uniform(0, 2 * np.pi)))
     noise = ROOM_NOISE * rng.standard_normal(times_s.size, np.float32)
     return (0.1 * voice * syllables + noise).astype(np.float32)
 

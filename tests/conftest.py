@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from uyan.audio import SAMPLE_RATE
 from uyan.bundle import Bundle, BundleInfo, load
 from uyan.decision import DetectorConfig
+from uyan.evaluation import scores
 from uyan.frontend import Cmvn, FrontendConfig, log_mel
 
 if TYPE_CHECKING:
@@ -199,3 +201,12 @@ def uyan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return int(caught.value.code or 0), out, err
 
     return run
+
+
+@pytest.fixture
+def one_push(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream reaches the scorer at once, for scorers that make up the scores of the whole of it."""
+    track = scores.track
+    monkeypatch.setattr(
+        scores, "track", lambda bundle, made: track(bundle, replace(made, blocks=(np.concatenate(list(made.blocks)),)))
+    )

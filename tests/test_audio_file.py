@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from uyan.audio import FRAME_SAMPLES, SAMPLE_RATE
-from uyan.audio_file import read, stream, write
+from uyan.audio_file import read, read_part, stream, write
 from uyan.errors import AudioError
 
 RATES_HZ = [8_000, 16_000, 22_050, 44_100, 48_000]
@@ -36,6 +36,32 @@ def test_a_tone_keeps_frequency_level_and_length(tmp_path: Path, tone: Any, rate
     found_hz, amplitude = spectral_peak(samples)
     assert found_hz == pytest.approx(frequency_hz, abs=1.0)
     assert amplitude == pytest.approx(0.5, rel=0.005)
+
+
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "opus", "mp3"])
+def test_a_part_is_that_part_of_the_whole(tmp_path: Path, changing_sound: Any, rate_hz: int, suffix: str) -> None:
+    if suffix == "opus" and rate_hz not in (8_000, 16_000, 48_000):
+        pytest.skip("Opus knows no such rate")
+    file = tmp_path / f"a.{suffix}"
+    sound = changing_sound(10.0, seed=7)[: 10 * rate_hz] if rate_hz <= SAMPLE_RATE else changing_sound(30.0, seed=7)
+    soundfile.write(str(file), sound, rate_hz, **({"format": "OGG", "subtype": "OPUS"} if suffix == "opus" else {}))
+    whole = read(file)
+    last_s = whole.size // SAMPLE_RATE
+    for start_s, stop_s in ((0, 3), (2, 4), (last_s - 1, last_s + 30), (last_s + 30, last_s + 60)):
+        part = read_part(file, start_s, stop_s)
+        expected = whole[start_s * SAMPLE_RATE : stop_s * SAMPLE_RATE]
+        assert abs(part.size - expected.size) <= 1
+        inside = slice(0, min(part.size, expected.size) - SAMPLE_RATE // 50)
+        assert np.abs(part[inside] - expected[inside]).max(initial=0.0) < 0.02
+
+
+def test_a_part_of_a_broken_file_is_an_audio_error(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF....")
+    with pytest.raises(AudioError, match=r"a\.wav: cannot be decoded"):
+        read_part(tmp_path / "a.wav", 0, 30)
+    with pytest.raises(AudioError, match=r"b\.wav: no such file"):
+        read_part(tmp_path / "b.wav", 0, 30)
 
 
 def test_resampling_keeps_the_place_of_a_click(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uyan.audio_file import read
+from uyan.audio_file import read, read_part
 from uyan.data.check import CheckReport, check
 from uyan.data.duplicates import find_groups
 from uyan.data.locate import locate_word
@@ -29,7 +29,7 @@ def picovoice() -> CheckReport:
 @pytest.fixture(scope="module")
 def repeated_takes(picovoice: CheckReport) -> list[list[int]]:
     prints = [probe.fingerprint for _, probe in picovoice.good]
-    return find_groups(prints, lambda number: read(picovoice.good[number][0].file))
+    return find_groups(prints, lambda number, *part_s: read_part(picovoice.good[number][0].file, *part_s))
 
 
 def test_every_recording_of_the_benchmark_is_usable(picovoice: CheckReport) -> None:

@@ -1,18 +1,23 @@
-"""Audio files: anything libsndfile reads becomes mono float32 at 16 kHz, whole or block by block.
+"""Audio files: anything libsndfile reads becomes mono float32 at 16 kHz: whole, block by block, or a part of it.
 
 The one place where files are decoded and written and rates converted for reading. A file is used as a whole or refused
 with an `AudioError`. A detector that is fed samples does without it, and so without its libraries.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import NDArray
 
 from uyan.audio import FRAME_SAMPLES, SAMPLE_RATE, Samples, to_float
 from uyan.errors import AudioError
+
+MARGIN_S = 1
+"""Decoded on either side of a part: the conversion of a rate looks some samples back and ahead."""
 
 
 def read(path: Path) -> Samples:
@@ -31,17 +36,40 @@ def read(path: Path) -> Samples:
     return samples
 
 
+def read_part(path: Path, start_s: int, stop_s: int) -> Samples:
+    """Whole seconds [start_s, stop_s) of a file, as far as it goes, shape (samples,); the rest is not decoded.
+
+    Equal to that part of `read`, but for what a lossy format or the conversion of a rate remember from further back.
+    Raises AudioError, naming the file, when it is missing or cannot be decoded.
+    """
+    before_s = min(MARGIN_S, start_s)
+    with _opened(path) as sound:
+        sound.seek(min((start_s - before_s) * sound.samplerate, sound.frames))
+        frames = (stop_s - start_s + before_s + MARGIN_S) * sound.samplerate
+        mono = _mono(sound.read(frames, dtype="float32", always_2d=True))
+        if sound.samplerate != SAMPLE_RATE:
+            mono = soxr.resample(mono, sound.samplerate, SAMPLE_RATE)
+    return mono[before_s * SAMPLE_RATE : (before_s + stop_s - start_s) * SAMPLE_RATE]
+
+
 def stream(path: Path, block_s: float = 60.0) -> Iterator[Samples]:
     """Decode a file of any length block by block, in constant memory; blocks join up without a seam.
 
     Yields mono 16 kHz float32 arrays of shape (samples,) of about `block_s` seconds. Raises AudioError,
     naming the file, as soon as a block cannot be decoded.
     """
+    with _opened(path) as sound:
+        yield from _blocks(sound, block_s)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    """The file for decoding; whatever goes wrong is an AudioError that names it."""
     try:
         if not path.is_file():
             raise AudioError("no such file")
         with soundfile.SoundFile(str(path)) as sound:
-            yield from _blocks(sound, block_s)
+            yield sound
     except (OSError, soundfile.SoundFileError, RuntimeError) as reason:
         detail = reason.strerror if isinstance(reason, OSError) else getattr(reason, "error_string", reason)
         raise AudioError(f"{path}: cannot be decoded ({detail})") from reason
@@ -56,13 +84,18 @@ def _blocks(sound: soundfile.SoundFile, block_s: float) -> Iterator[Samples]:
     while True:
         block = sound.read(size, dtype="float32", always_2d=True)
         last = len(block) < size
-        mono = to_float(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
+        mono = _mono(block)
         if resampler is not None:
             mono = resampler.resample_chunk(mono, last=last)
         if mono.size:
             yield mono
         if last:
             return
+
+
+def _mono(block: NDArray[np.float32]) -> Samples:
+    """The mean of the channels of (samples, channels)."""
+    return to_float(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
 
 
 def write(path: Path, samples: Samples) -> None:

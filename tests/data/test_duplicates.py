@@ -13,7 +13,7 @@ from uyan.audio import SAMPLE_RATE, Samples
 from uyan.audio_file import read, write
 from uyan.data.correlation import correlation
 from uyan.data.duplicate_candidates import NEAREST, PROBES, REPRESENTATIVES, find_candidates
-from uyan.data.duplicates import DuplicateLink, find_groups, find_links, groups
+from uyan.data.duplicates import DuplicateLink, Load, find_groups, find_links, groups
 from uyan.data.fingerprint import DIMS, Fingerprint, fingerprint
 from uyan.frontend import FrontendConfig, log_mel
 
@@ -24,8 +24,13 @@ def prints_of(recordings: list[Samples]) -> list[Fingerprint]:
     return [fingerprint(log_mel(samples, FrontendConfig())) for samples in recordings]
 
 
+def load_of(recordings: list[Samples]) -> Load:
+    """What brings the seconds asked for."""
+    return lambda number, start_s, stop_s: recordings[number][start_s * SAMPLE_RATE : stop_s * SAMPLE_RATE]
+
+
 def search(recordings: list[Samples], **options: float) -> list[list[int]]:
-    return find_groups(prints_of(recordings), recordings.__getitem__, **options)
+    return find_groups(prints_of(recordings), load_of(recordings), **options)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +147,7 @@ def test_a_crowd_of_copies_is_one_group_at_little_cost(words, noise):
     prints = prints_of(copies + words[1:])
     most = PROBES * (NEAREST + REPRESENTATIVES) * sum(one.anchors_frames.size for one in prints)
     assert len(find_candidates(prints)) <= most < 44_850
-    links = find_links(prints, (copies + words[1:]).__getitem__)
+    links = find_links(prints, load_of(copies + words[1:]))
     assert len(links) == 299
     assert groups(links, len(prints)) == [list(range(300))]
 
@@ -151,9 +156,9 @@ def test_each_recording_is_loaded_once_and_progress_reaches_the_end(words):
     recordings = words + [0.5 * samples for samples in words]
     loads, seen = Counter(), {}
 
-    def load(number: int) -> Samples:
+    def load(number: int, start_s: int, stop_s: int) -> Samples:
         loads[number] += 1
-        return recordings[number]
+        return load_of(recordings)(number, start_s, stop_s)
 
     def progress(stage: str, done: int, total: int) -> None:
         seen[stage] = (done, total)
@@ -165,24 +170,39 @@ def test_each_recording_is_loaded_once_and_progress_reaches_the_end(words):
     assert all(done == total for done, total in seen.values())
 
 
+@pytest.mark.parametrize("before_s", [31.0, 58.9, 59.5, 60.2])
+def test_a_take_late_in_a_long_recording_is_found_and_only_its_place_is_loaded(words, before_s):
+    """Also where it lies across the edge of a piece."""
+    long = np.concatenate([silence(before_s), words[0], silence(200.0)])
+    loaded_s = set()
+
+    def load(number: int, start_s: int, stop_s: int) -> Samples:
+        loaded_s.add((number, start_s))
+        return load_of([long, words[0]])(number, start_s, stop_s)
+
+    (link,) = find_links(prints_of([long, words[0]]), load)
+    assert link.correlation > 0.99
+    assert {start_s for number, start_s in loaded_s if number == 0} <= {30, 60}
+
+
 def test_links_name_the_pair_and_the_correlation_asked_for(words):
     rng = np.random.default_rng(5)
     noisy = words[0] + 10 ** (-10 / 20) * words[0].std() * rng.standard_normal(words[0].size)
     recordings = [words[1], words[0], noisy.astype(np.float32)]
     prints = prints_of(recordings)
-    (link,) = find_links(prints, recordings.__getitem__)
+    (link,) = find_links(prints, load_of(recordings))
     assert (link.first, link.second) == (1, 2)
     assert link.correlation == pytest.approx(1 / np.sqrt(1 + 0.1), abs=0.005)
-    assert find_links(prints, recordings.__getitem__, min_correlation=0.97) == []
+    assert find_links(prints, load_of(recordings), min_correlation=0.97) == []
 
 
 def test_two_settled_recordings_are_not_compared(words):
     recordings = [words[0], 0.5 * words[0], words[1], 0.25 * words[1]]
     compared = Counter()
 
-    def load(number: int) -> Samples:
+    def load(number: int, start_s: int, stop_s: int) -> Samples:
         compared[number] += 1
-        return recordings[number]
+        return load_of(recordings)(number, start_s, stop_s)
 
     prints = prints_of(recordings)
     assert find_groups(prints, load, settled={0, 1, 2}) == [[2, 3]]

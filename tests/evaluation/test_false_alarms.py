@@ -135,6 +135,7 @@ def test_what_fires_is_listed_and_no_more_than_that_as_fired(
     assert [alarm.score for alarm in found] == sorted((alarm.score for alarm in found), reverse=True)
 
 
+@pytest.mark.usefixtures("one_push")
 @pytest.mark.parametrize("durations_s", [(20.0,), (4.0, 3.3, 5.0)])
 def test_the_moment_is_that_of_the_recording_and_not_of_the_stream(
     durations_s: tuple[float, ...], bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from uyan.bundle import Bundle
+from uyan.data.parallel import AHEAD
 from uyan.decision import Decision, DetectorConfig
 from uyan.detector import Detector
 from uyan.errors import EvaluationError
@@ -274,7 +275,7 @@ def stub_stream(samples: list[float], name: str = "a.wav", speaker_id: str = "ad
     recording = SimpleNamespace(speaker_id=speaker_id, id=f"id of {name}")
     member = SimpleNamespace(recording=recording, content_sha1=f"sha1 of {name}", moved_from="", duration_s=1.5)
     whole = 0.0, 99.0
-    return Stream(name, (member,), 1.5, whole, np.array(samples, np.float32), (whole,))  # type: ignore[arg-type]
+    return Stream(name, (member,), 1.5, whole, (np.array(samples, np.float32),), (whole,))  # type: ignore[arg-type]
 
 
 def test_a_track_keeps_what_a_report_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,21 +297,24 @@ def test_a_track_knows_where_its_recordings_are(monkeypatch: pytest.MonkeyPatch)
     )
 
 
-def test_scoring_streams_makes_one_at_a_time_and_tells_how_many_recordings_are_done(
+def test_scoring_streams_makes_few_ahead_and_tells_how_many_recordings_are_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(scores_module, "HopScorer", StubScorer)
-    told: list[object] = []
+    told: list[tuple[str, int, int]] = []
+    made: list[tuple[int, int]] = []
 
     def streams() -> Iterator[Stream]:
-        for name, members in (("a.wav", 1), ("b.wav and 2 more", 3)):
-            told.append(f"made {name}")
-            one = stub_stream([0.5], name)
-            yield Stream(name, one.members * members, 1.5, one.heard_s, one.samples, one.spans_s * members)
+        for number in range(6):
+            made.append((number, len(told)))
+            members = 1 + 2 * (number == 1)
+            one = stub_stream([0.5], f"{number}.wav")
+            yield Stream(one.name, one.members * members, 1.5, one.heard_s, one.blocks, one.spans_s * members)
 
-    found = score_streams("test", None, streams(), 4, lambda *step: told.append(step))  # type: ignore[arg-type]
-    assert [t.stream for t in found] == ["a.wav", "b.wav and 2 more"]
-    assert told == ["made a.wav", ("test", 1, 4), "made b.wav and 2 more", ("test", 4, 4)]
+    found = score_streams("test", None, streams(), 8, lambda *step: told.append(step))  # type: ignore[arg-type]
+    assert [t.stream for t in found] == [f"{number}.wav" for number in range(6)]
+    assert told == [("test", done, 8) for done in (1, 4, 5, 6, 7, 8)]
+    assert all(number - scored <= AHEAD for number, scored in made)
 
 
 @pytest.mark.parametrize("score", [np.nan, np.inf])
@@ -324,12 +328,12 @@ def test_alarms_of_a_track_are_the_detections_of_a_listener(
     bundle: Bundle, changing_sound: Callable[..., NDArray[np.float32]]
 ) -> None:
     whole = 0.0, 20.0
-    stream = Stream("s", stub_stream([]).members, 20.0, whole, changing_sound(20.0, seed=3), (whole,))
+    stream = Stream("s", stub_stream([]).members, 20.0, whole, (changing_sound(20.0, seed=3),), (whole,))
     found = track(bundle, stream)
     counts = []
     for threshold in (0.3, 0.5, 0.8):
         (hops,) = false_alarm_hops([found], threshold, bundle.info.detector)
-        assert len(hops) == len(Detector(bundle, threshold).push(stream.samples))
+        assert len(hops) == len(Detector(bundle, threshold).push(*stream.blocks))
         counts.append(len(hops))
     assert max(counts) > 0
 

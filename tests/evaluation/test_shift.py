@@ -42,7 +42,7 @@ def make_member(folder: Path, name: str, speaker_id: str, amplitude: float = LOU
 
 def heard(cell: Cell, members: list[Member], noise: Samples, samples: int, seed: int = 42) -> list[Samples]:
     recordings = [(member, read(member.recording.file)) for member in members]
-    return [stream.samples for stream in cell_streams(cell, recordings, noise, samples, seed)]
+    return [next(iter(stream.blocks)) for stream in cell_streams(cell, recordings, noise, samples, seed)]
 
 
 class LoudScorer:
@@ -132,12 +132,13 @@ def test_a_recording_that_comes_again_comes_in_other_noise(tmp_path: Path, noise
     recordings = [(m, read(m.recording.file)) for m in [make_member(tmp_path, f"{n}.wav", n) for n in "ab"]]
     streams = list(cell_streams(MIC, recordings, noise, 5))
     assert [s.members[0].recording.path for s in streams] == ["a.wav", "b.wav", "a.wav", "b.wav", "a.wav"]
-    assert len({s.samples.tobytes() for s in streams}) == 5
+    assert len({next(iter(s.blocks)).tobytes() for s in streams}) == 5
     assert len({s.name for s in streams}) == 5
     for stream in streams:
         assert stream.heard_s == pytest.approx((LEAD_S, LEAD_S + 0.8 + TAIL_S))
-        assert stream.samples.dtype == np.float32
-        assert stream.samples.size == round((LEAD_S + 0.8 + TAIL_S) * SAMPLE_RATE)
+        (heard,) = stream.blocks
+        assert heard.dtype == np.float32
+        assert heard.size == round((LEAD_S + 0.8 + TAIL_S) * SAMPLE_RATE)
 
 
 def test_more_positives_than_samples_are_taken_from_first_to_last(tmp_path: Path) -> None:

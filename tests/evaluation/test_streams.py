@@ -1,7 +1,9 @@
 """Streams: what is in them, how long they are, how loud the noise is, and that a seed decides all of it."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from uyan.audio_file import read, write
 from uyan.data.recording import Recording
 from uyan.data.split import Member
 from uyan.errors import EvaluationError
+from uyan.evaluation import streams as made
 from uyan.evaluation.streams import (
     GAP_S,
     HISS_DB,
@@ -22,12 +25,30 @@ from uyan.evaluation.streams import (
     Stream,
     active_power,
     hiss,
-    negative_streams,
-    positive_streams,
+    joined_noise,
     scaled_noise,
 )
 
 Samples = NDArray[np.float32]
+
+
+def positive_streams(*args: Any, **options: Any) -> Iterator[Stream]:
+    """The streams, with all of their audio in memory."""
+    return in_memory(made.positive_streams(*args, **options))
+
+
+def negative_streams(*args: Any, **options: Any) -> Iterator[Stream]:
+    """The streams, with all of their audio in memory."""
+    return in_memory(made.negative_streams(*args, **options))
+
+
+def in_memory(streams: Iterable[Stream]) -> Iterator[Stream]:
+    return (replace(stream, blocks=(np.concatenate(list(stream.blocks)),)) for stream in streams)
+
+
+def whole(stream: Stream) -> Samples:
+    (samples,) = stream.blocks
+    return samples
 
 
 @pytest.fixture
@@ -61,7 +82,7 @@ class MakeMember:
 
 
 def seconds(stream: Stream) -> float:
-    return stream.samples.size / SAMPLE_RATE
+    return whole(stream).size / SAMPLE_RATE
 
 
 def level_db(samples: NDArray[np.floating]) -> float:
@@ -71,14 +92,14 @@ def level_db(samples: NDArray[np.floating]) -> float:
 def test_a_positive_lies_between_two_stretches_of_hiss(member: MakeMember) -> None:
     word = member("a.wav", 0.8)
     (stream,) = positive_streams([word])
-    assert stream.samples.dtype == np.float32
+    assert whole(stream).dtype == np.float32
     assert (stream.name, stream.members, stream.material_s) == (f"{word.recording.root.name}/a.wav", (word,), 0.8)
     assert stream.heard_s == pytest.approx((LEAD_S, LEAD_S + 0.8 + TAIL_S))
     assert stream.spans_s == (stream.heard_s,)
     assert seconds(stream) == pytest.approx(LEAD_S + 0.8 + TAIL_S)
     lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
-    np.testing.assert_array_equal(stream.samples[lead:-tail], read(word.recording.file))
-    for quiet in (stream.samples[:lead], stream.samples[-tail:]):
+    np.testing.assert_array_equal(whole(stream)[lead:-tail], read(word.recording.file))
+    for quiet in (whole(stream)[:lead], whole(stream)[-tail:]):
         assert level_db(quiet) == pytest.approx(HISS_DB, abs=0.3)
 
 
@@ -96,7 +117,7 @@ def test_short_negatives_are_joined_and_the_gaps_do_not_count(member: MakeMember
     start = round(LEAD_S * SAMPLE_RATE)
     for clip in clips:
         samples = read(clip.recording.file)
-        np.testing.assert_array_equal(stream.samples[start : start + samples.size], samples)
+        np.testing.assert_array_equal(whole(stream)[start : start + samples.size], samples)
         start += samples.size + round(GAP_S * SAMPLE_RATE)
 
 
@@ -104,7 +125,7 @@ def test_long_negatives_stand_between_two_stretches_of_hiss(member: MakeMember) 
     members = [member("s1.wav", 1.0), member("long.wav", SHORT_S), member("s2.wav", 2.0)]
     long, joined = negative_streams(members)
     lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
-    np.testing.assert_array_equal(long.samples[lead:-tail], read(members[1].recording.file))
+    np.testing.assert_array_equal(whole(long)[lead:-tail], read(members[1].recording.file))
     assert (long.members, long.material_s) == ((members[1],), SHORT_S)
     assert long.heard_s == (0.0, seconds(long))
     assert long.spans_s == ((LEAD_S, seconds(long)),)
@@ -139,13 +160,41 @@ def test_nothing_gives_nothing() -> None:
     assert list(negative_streams([])) == []
 
 
+def test_a_long_recording_is_decoded_on_the_way(member: MakeMember) -> None:
+    (stream,) = made.negative_streams([member("long.wav", 150.0)])
+    sizes = [block.size / SAMPLE_RATE for block in stream.blocks]
+    assert sizes == [LEAD_S, 60.0, 60.0, 30.0, TAIL_S]
+    assert stream.heard_s == (0.0, sum(sizes))
+
+
+def test_a_long_recording_that_changed_since_it_was_checked_is_an_error(member: MakeMember) -> None:
+    (stream,) = made.negative_streams([replace(member("long.wav", 30.0), duration_s=31.0)])
+    with pytest.raises(EvaluationError, match=r"long\.wav: 480000 samples, and 496000 when it was checked"):
+        list(stream.blocks)
+
+
+def test_of_much_noise_there_is_a_stretch_of_each_recording(member: MakeMember) -> None:
+    """The pitch tells which recording a stretch is of."""
+    members = [member(f"{number}.wav", 90.0) for number in range(4)]
+    few = [replace(each, duration_s=90.0) for each in members[:2]]
+    assert joined_noise(few, most_s=180.0).shape == (180 * SAMPLE_RATE,)
+    noise = joined_noise(members, most_s=180.0)
+    assert noise.shape == (180 * SAMPLE_RATE,)
+    stretches = noise.reshape(3, -1)
+    tops = {int(np.abs(np.fft.rfft(stretch)).argmax()) for stretch in stretches}
+    assert len(tops) == 3
+    np.testing.assert_array_equal(noise, joined_noise(members, most_s=180.0))
+    assert not np.array_equal(noise, joined_noise(members, seed=1, most_s=180.0))
+    assert joined_noise([]) is None
+
+
 def test_the_same_seed_gives_the_same_samples(member: MakeMember, rng: np.random.Generator) -> None:
     words = [member("a.wav", 0.8), member("b.wav", 0.8)]
     noise = (0.1 * rng.standard_normal(5 * SAMPLE_RATE)).astype(np.float32)
 
     def samples(seed: int) -> list[Samples]:
         streams = [*positive_streams(words, noise, 5.0, seed), *negative_streams(words, seed)]
-        return [stream.samples for stream in streams]
+        return [whole(stream) for stream in streams]
 
     for found, expected in zip(samples(3), samples(3), strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -157,7 +206,7 @@ def test_another_recording_before_does_not_change_a_stream_s_noise_level(member:
     words = [member("a.wav", 0.8), member("b.wav", 0.8)]
     longer = [member("c.wav", 2.0), words[1]]
     (_, found), (_, expected) = (list(positive_streams(w)) for w in (longer, words))
-    np.testing.assert_array_equal(found.samples, expected.samples)
+    np.testing.assert_array_equal(whole(found), whole(expected))
 
 
 @pytest.mark.parametrize("snr_db", [20.0, 10.0, 5.0, -5.0])
@@ -169,10 +218,10 @@ def test_the_mixed_noise_has_the_ratio_asked_for(
     noise = (0.02 * rng.standard_normal(round(noise_s * SAMPLE_RATE))).astype(np.float32)
     (clean,), (noisy,) = positive_streams([word]), positive_streams([word], noise, snr_db)
     lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
-    added = noisy.samples - clean.samples
-    assert noisy.samples.dtype == np.float32
+    added = whole(noisy) - whole(clean)
+    assert whole(noisy).dtype == np.float32
     # A steady tone against steady noise: the loudest fifth is a little above the mean for noise only.
-    found_db = level_db(clean.samples[lead:-tail]) - level_db(added)
+    found_db = level_db(whole(clean)[lead:-tail]) - level_db(added)
     assert found_db == pytest.approx(snr_db, abs=0.8)
     # The noise begins before the word and goes on after it.
     assert level_db(added[:lead]) == pytest.approx(level_db(added), abs=0.5)
@@ -188,7 +237,7 @@ def test_the_ratio_is_against_the_voice_and_not_its_pauses(member: MakeMember, r
     levels_db = []
     for which in (word, padded):
         (clean,), (noisy,) = positive_streams([which]), positive_streams([which], noise, 10.0)
-        levels_db.append(level_db(noisy.samples - clean.samples))
+        levels_db.append(level_db(whole(noisy) - whole(clean)))
     assert levels_db[0] == pytest.approx(levels_db[1], abs=0.3)
 
 
@@ -197,7 +246,7 @@ def test_infinite_ratio_or_no_noise_is_clean(member: MakeMember, rng: np.random.
     noise = rng.standard_normal(SAMPLE_RATE).astype(np.float32)
     (clean,) = positive_streams([word])
     for other in (positive_streams([word], noise), positive_streams([word], None, 5.0)):
-        np.testing.assert_array_equal(next(other).samples, clean.samples)
+        np.testing.assert_array_equal(whole(next(other)), whole(clean))
 
 
 def test_active_power_of_a_sine_with_pauses() -> None:
@@ -234,7 +283,7 @@ def test_the_telephone_takes_the_whole_stream(member: MakeMember) -> None:
     write(word.recording.file, (0.3 * low + 0.3 * high).astype(np.float32))
     (clean,), (called,) = positive_streams([word]), positive_streams([word], by_telephone=True)
     assert (called.heard_s, called.material_s, called.name) == (clean.heard_s, clean.material_s, clean.name)
-    assert called.samples.dtype == np.float32 and called.samples.shape == clean.samples.shape
+    assert whole(called).dtype == np.float32 and whole(called).shape == whole(clean).shape
 
     def band_db(samples: Samples, low_hz: float, high_hz: float) -> float:
         power = np.square(np.abs(np.fft.rfft(samples * np.hanning(samples.size))))
@@ -242,8 +291,8 @@ def test_the_telephone_takes_the_whole_stream(member: MakeMember) -> None:
         return float(10 * np.log10(power[(hz >= low_hz) & (hz < high_hz)].sum()))
 
     lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
-    spoken = [stream.samples[lead:-tail] for stream in (clean, called)]
+    spoken = [whole(stream)[lead:-tail] for stream in (clean, called)]
     assert band_db(spoken[1], 900, 1100) == pytest.approx(band_db(spoken[0], 900, 1100), abs=0.5)
     assert band_db(spoken[1], 4200, 8000) < band_db(spoken[0], 4200, 8000) - 40
-    assert band_db(called.samples[: lead // 2], 4200, 8000) < band_db(clean.samples[: lead // 2], 4200, 8000) - 20
-    np.testing.assert_array_equal(next(positive_streams([word], by_telephone=True)).samples, called.samples)
+    assert band_db(whole(called)[: lead // 2], 4200, 8000) < band_db(whole(clean)[: lead // 2], 4200, 8000) - 20
+    np.testing.assert_array_equal(whole(next(positive_streams([word], by_telephone=True))), whole(called))

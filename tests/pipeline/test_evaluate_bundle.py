@@ -155,6 +155,7 @@ def test_what_is_no_bundle_is_named(tmp_path: Path, manifest: Path) -> None:
         evaluate_bundle(tmp_path / "bundle.onnx", [manifest], tmp_path / "out")
 
 
+@pytest.mark.usefixtures("one_push")
 def test_a_snippet_holds_the_alarm_where_it_should(
     detector: Bundle, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

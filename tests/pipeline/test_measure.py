@@ -41,6 +41,7 @@ def task(bundle: Bundle, positives: list[Member], negatives: list[Member]) -> Ta
     return Task(bundle, positives, negatives, noise=(), snr_db=(), telephone=False, lead_s=LEAD_S, seed=1)
 
 
+@pytest.mark.usefixtures("one_push")
 def test_misses_and_latency_count_the_same_hits(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,6 +55,7 @@ def test_misses_and_latency_count_the_same_hits(
     assert clean["latency"]["detected"] == clean["positives"] - clean["misses"]
 
 
+@pytest.mark.usefixtures("one_push")
 def test_data_sets_in_folders_of_one_name_are_told_apart(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

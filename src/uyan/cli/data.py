@@ -84,11 +84,12 @@ def _default_cache(manifest: Path) -> Path | None:
 
 
 def _near_duplicates(report: "CheckReport", progress: "Progress") -> list[list[int]]:
-    from uyan.audio_file import read
+    from uyan.audio_file import read_part
     from uyan.data.duplicates import find_groups
 
     prints = [probe.fingerprint for _, probe in report.good]
-    return find_groups(prints, lambda number: read(report.good[number][0].file), progress=progress)
+    files = [recording.file for recording, _ in report.good]
+    return find_groups(prints, lambda number, *part_s: read_part(files[number], *part_s), progress=progress)
 
 
 def _show(report: "CheckReport", groups: list[list[int]]) -> None:

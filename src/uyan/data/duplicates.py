@@ -2,23 +2,30 @@
 
 Two recordings are near-duplicates when their waveforms correlate (|NCC| >= 0.9 over the overlap): one take again
 with another gain, polarity, offset, trim or encoding. `duplicate_candidates` proposes pairs by their fingerprints,
-then the waveforms decide. It knows nothing of files, labels or splits: recordings are numbers, and `load` brings
-their samples.
+then the waveforms decide. It knows nothing of files, labels or splits: recordings are numbers, and `load`
+brings the seconds of them that are asked for.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from uyan.audio import Samples
-from uyan.data.correlation import correlation
+import numpy as np
+
+from uyan.audio import SAMPLE_RATE, Samples
+from uyan.data.correlation import SEGMENT_SAMPLES, correlation
 from uyan.data.duplicate_candidates import find_candidates
 from uyan.data.fingerprint import Fingerprint
 from uyan.data.parallel import Progress, silent
 from uyan.frontend import FRAME_SAMPLES, HOP_SAMPLES
 
+PIECE_S = 30
+"""Recordings are decoded by so many seconds: of long ones only the places that are compared."""
 LOADED_SAMPLES = 2**26
 """Decoded audio kept at hand: 70 minutes, 256 MiB."""
+
+Load = Callable[[int, int, int], Samples]
+"""Seconds [start, stop) of a recording, called as load(recording, start, stop): (samples,), fewer where it ends."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class DuplicateLink:
 
 def find_groups(
     fingerprints: Sequence[Fingerprint],
-    load: Callable[[int], Samples],
+    load: Load,
     *,
     seed: int = 42,
     min_correlation: float = 0.9,
@@ -43,7 +50,7 @@ def find_groups(
 ) -> list[list[int]]:
     """Groups of near-duplicate recordings: each sorted, at least two members, in order of their first.
 
-    `load(i)` decodes the whole of recording i. The seed chooses the cells; groups hardly depend on it. Whether two of
+    The seed chooses the cells; groups hardly depend on it. Whether two of
     the `settled` recordings are one take is not asked: they share a group only through others.
     """
     links = find_links(
@@ -88,7 +95,7 @@ class _Forest:
 
 def find_links(
     fingerprints: Sequence[Fingerprint],
-    load: Callable[[int], Samples],
+    load: Load,
     *,
     seed: int = 42,
     min_correlation: float = 0.9,
@@ -104,8 +111,9 @@ def find_links(
     links = []
     for done, (first, second, first_frame, second_frame) in enumerate(tries.tolist(), 1):
         if forest.root(first) != forest.root(second) and not (first in settled and second in settled):
-            pair = loaded(first), loaded(second)
-            value = correlation(*pair, _centre_sample(first_frame), _centre_sample(second_frame))
+            one, one_anchor = loaded.around(first, _centre_sample(first_frame))
+            other, other_anchor = loaded.around(second, _centre_sample(second_frame))
+            value = correlation(one, other, one_anchor, other_anchor)
             if value >= min_correlation:
                 forest.join(first, second)
                 links.append(DuplicateLink(first, second, value))
@@ -118,19 +126,27 @@ def _centre_sample(frame: int) -> int:
 
 
 class _Loaded:
-    """`load` with the recordings used last kept at hand, up to LOADED_SAMPLES together."""
+    """`load` with the pieces used last kept at hand, up to LOADED_SAMPLES together."""
 
-    def __init__(self, load: Callable[[int], Samples]) -> None:
+    def __init__(self, load: Load) -> None:
         self._load = load
-        self._kept: OrderedDict[int, Samples] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int], Samples] = OrderedDict()
         self._samples = 0
 
-    def __call__(self, recording: int) -> Samples:
-        if recording in self._kept:
-            self._kept.move_to_end(recording)
-            return self._kept[recording]
-        samples = self._load(recording)
-        self._kept[recording] = samples
+    def around(self, recording: int, anchor: int) -> tuple[Samples, int]:
+        """All that `correlation` needs of a recording near an anchor sample, and where in it the anchor is."""
+        size = PIECE_S * SAMPLE_RATE
+        pieces = range(max(0, anchor - SEGMENT_SAMPLES) // size, (anchor + SEGMENT_SAMPLES - 1) // size + 1)
+        found = [self._piece(recording, piece) for piece in pieces]
+        return found[0] if len(found) == 1 else np.concatenate(found), anchor - pieces[0] * size
+
+    def _piece(self, recording: int, piece: int) -> Samples:
+        key = recording, piece
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        samples = self._load(recording, piece * PIECE_S, (piece + 1) * PIECE_S)
+        self._kept[key] = samples
         self._samples += samples.size
         while self._samples > LOADED_SAMPLES and len(self._kept) > 1:
             self._samples -= self._kept.popitem(last=False)[1].size

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uyan.bundle import Bundle
-from uyan.data.parallel import Progress, silent
+from uyan.data.parallel import Progress, ahead, silent
 from uyan.decision import DetectorConfig, Scores, ballot_scores, fire_indices
 from uyan.detector import HopScorer
 from uyan.errors import EvaluationError
@@ -59,7 +59,7 @@ class ScoreTrack:
 def track(bundle: Bundle, stream: Stream) -> ScoreTrack:
     """Scores of a stream. Raises EvaluationError for a NaN score."""
     scorer = HopScorer(bundle)
-    scores = scorer.push(stream.samples)
+    scores = np.concatenate([scorer.push(block) for block in stream.blocks])
     if not np.isfinite(scores).all():
         raise EvaluationError(f"{stream.name}: the network gave a score that is not a number; train again")
     times_s = [scorer.time_s(hop) for hop in range(len(scores))]
@@ -76,12 +76,12 @@ def track(bundle: Bundle, stream: Stream) -> ScoreTrack:
 def score_streams(
     stage: str, bundle: Bundle, streams: Iterable[Stream], recordings: int, progress: Progress = silent
 ) -> list[ScoreTrack]:
-    """One track a stream; streams are made as they are scored, so that only one is in memory."""
+    """One track a stream; streams are made a little ahead of their scores, so that only a few are in memory."""
     found: list[ScoreTrack] = []
     done = 0
-    for stream in streams:
-        found.append(track(bundle, stream))
-        done += len(stream.members)
+    for scored, members in ahead(lambda stream: (track(bundle, stream), len(stream.members)), streams):
+        found.append(scored)
+        done += members
         progress(stage, done, recordings)
     return found
 

@@ -143,7 +143,7 @@ def cell_streams(
         seconds = recording.size / SAMPLE_RATE
         heard_s = lead_s, lead_s + seconds + TAIL_S
         name = f"{member.recording.root.name}/{member.recording.path} ({cell.name}, sample {number})"
-        yield Stream(name, (member,), seconds, heard_s, heard, (heard_s,))
+        yield Stream(name, (member,), seconds, heard_s, (heard,), (heard_s,))
 
 
 def in_the_air(

@@ -6,14 +6,14 @@ mixed into a whole stream. It knows nothing of scores.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from uyan.audio import SAMPLE_RATE, Samples
-from uyan.audio_file import read
+from uyan.audio_file import read, read_part, stream
 from uyan.data.parallel import ahead
 from uyan.data.split import Member
 from uyan.data.waveform import through_telephone
@@ -30,6 +30,8 @@ HISS_DB = -70.0
 SHORT_S = 10.0
 """Negatives shorter than this are joined into streams of `JOINED_S`."""
 JOINED_S = 300.0
+NOISE_S, NOISE_STRETCH_S = 3600.0, 60
+"""Noise to mix in: an hour is more than all positives of an evaluation are mixed with, and takes 230 MB."""
 STRETCH_TRIES = 100
 """Noise recordings may hold pauses of digital silence; a stretch of nothing else is drawn again."""
 
@@ -44,8 +46,8 @@ class Stream:
     """Of the recordings, without the quiet between."""
     heard_s: tuple[float, float]
     """From when to when a detection belongs to the recordings, in seconds of the stream."""
-    samples: Samples
-    """(samples,)."""
+    blocks: Iterable[Samples]
+    """Its audio in order, each (samples,), to be gone through once: a long recording is decoded on the way."""
     spans_s: tuple[tuple[float, float], ...]
     """For each of the members: from its first sample to the next one's, of the last to the end of `heard_s`."""
 
@@ -74,49 +76,79 @@ def positive_streams(
         if by_telephone:
             samples = through_telephone(samples, "mu-law")
         heard_s = lead_s, lead_s + seconds + TAIL_S
-        yield Stream(recording_name(member, data_sets), (member,), seconds, heard_s, samples, (heard_s,))
+        yield Stream(recording_name(member, data_sets), (member,), seconds, heard_s, (samples,), (heard_s,))
 
 
 def negative_streams(members: Sequence[Member], seed: int = 42, lead_s: float = LEAD_S) -> Iterator[Stream]:
     """Negatives and noise as long streams, in the order given, each after `lead_s` of quiet.
 
-    The quiet before lets the detector hear the first second, the quiet after lets the last votes count.
+    The quiet before lets the detector hear the first second, the quiet after lets the last votes count. However long
+    a recording is, a few minutes of it are in memory.
     """
     rng = np.random.default_rng([seed, len(members)])
     data_sets = data_set_names(members)
     parts: list[Samples] = []
     joined: list[Member] = []
     joined_s = 0.0
-    for member, samples in zip(members, _decoded(members), strict=True):
-        seconds = samples.size / SAMPLE_RATE
-        if seconds >= SHORT_S:
-            yield _between_quiet([member], [samples], seconds, data_sets, lead_s, rng)
+    short = _decoded([member for member in members if member.duration_s < SHORT_S])
+    for member in members:
+        if member.duration_s >= SHORT_S:
+            size = round(member.duration_s * SAMPLE_RATE)
+            yield _between_quiet([member], _blocks(member, size), [size], data_sets, lead_s, rng)
             continue
+        samples = next(short)
         joined.append(member)
         parts += [samples, hiss(GAP_S, rng)]
-        joined_s += seconds
+        joined_s += samples.size / SAMPLE_RATE
         if joined_s >= JOINED_S:
-            yield _between_quiet(joined, parts, joined_s, data_sets, lead_s, rng)
+            yield _joined(joined, parts, data_sets, lead_s, rng)
             parts, joined, joined_s = [], [], 0.0
     if joined:
-        yield _between_quiet(joined, parts, joined_s, data_sets, lead_s, rng)
+        yield _joined(joined, parts, data_sets, lead_s, rng)
+
+
+def _blocks(member: Member, size: int) -> Iterator[Samples]:
+    """A recording's samples, block by block."""
+    heard = 0
+    for block in stream(member.recording.file):
+        heard += block.size
+        yield block
+    if heard != size:
+        raise EvaluationError(
+            f"{member.recording.file}: {heard} samples, and {size} when it was checked; it has changed meanwhile, "
+            "start again"
+        )
+
+
+def _joined(
+    members: Sequence[Member],
+    parts: Sequence[Samples],
+    data_sets: Mapping[Path, str],
+    lead_s: float,
+    rng: np.random.Generator,
+) -> Stream:
+    """Short recordings, each followed by its gap."""
+    sizes = [part.size for part in parts]
+    return _between_quiet(members, parts, sizes, data_sets, lead_s, rng)
 
 
 def _between_quiet(
     members: Sequence[Member],
-    parts: Sequence[Samples],
-    seconds: float,
+    parts: Iterable[Samples],
+    sizes: Sequence[int],
     data_sets: Mapping[Path, str],
     lead_s: float,
     rng: np.random.Generator,
 ) -> Stream:
     name = recording_name(members[0], data_sets) + (f" and {len(members) - 1} more" if len(members) > 1 else "")
-    samples = np.concatenate([hiss(lead_s, rng), *parts, hiss(TAIL_S, rng)])
+    lead, tail = hiss(lead_s, rng), hiss(TAIL_S, rng)
     # A long recording is one part; every short one is followed by its gap.
-    whole_s = np.array([part.size for part in parts]).reshape(len(members), -1).sum(axis=1) / SAMPLE_RATE
-    edges_s = [lead_s, *(lead_s + np.cumsum(whole_s[:-1])).tolist(), samples.size / SAMPLE_RATE]
-    spans_s = tuple(itertools.pairwise(edges_s))
-    return Stream(name, tuple(members), seconds, (0.0, edges_s[-1]), samples, spans_s)
+    by_member = np.array(sizes).reshape(len(members), -1)
+    ends = lead.size + np.cumsum(by_member.sum(axis=1))
+    edges_s = [lead_s, *(ends[:-1] / SAMPLE_RATE).tolist(), (int(ends[-1]) + tail.size) / SAMPLE_RATE]
+    seconds = float(by_member[:, 0].sum()) / SAMPLE_RATE
+    blocks = itertools.chain([lead], parts, [tail])
+    return Stream(name, tuple(members), seconds, (0.0, edges_s[-1]), blocks, tuple(itertools.pairwise(edges_s)))
 
 
 def lead_for(window_s: float) -> float:
@@ -128,9 +160,24 @@ def lead_for(window_s: float) -> float:
     return max(LEAD_S, window_s + 0.5)
 
 
-def joined_noise(members: Sequence[Member]) -> Samples | None:
-    """Noise recordings one after the other, shape (samples,), to mix in; None where there are none."""
-    return np.concatenate(list(_decoded(members))) if members else None
+def joined_noise(members: Sequence[Member], seed: int = 42, most_s: float = NOISE_S) -> Samples | None:
+    """Noise recordings one after the other, shape (samples,), to mix in; None where there are none.
+
+    Of more than `most_s` seconds only a random stretch, up to `NOISE_STRETCH_S`, of each of as many as make so much.
+    """
+    if not members:
+        return None
+    if sum(member.duration_s for member in members) <= most_s:
+        return np.concatenate(list(_decoded(members)))
+    rng = np.random.default_rng([seed, len(members)])
+    parts: list[Samples] = []
+    for number in rng.permutation(len(members)).tolist():
+        member = members[number]
+        start_s = int(rng.integers(0, max(1, int(member.duration_s) - NOISE_STRETCH_S)))
+        parts.append(read_part(member.recording.file, start_s, start_s + NOISE_STRETCH_S))
+        if sum(part.size for part in parts) >= most_s * SAMPLE_RATE:
+            break
+    return np.concatenate(parts)
 
 
 def _decoded(members: Sequence[Member]) -> Iterator[Samples]:

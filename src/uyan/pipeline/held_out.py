@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uyan.audio import Samples
-from uyan.audio_file import read
+from uyan.audio_file import read_part
 from uyan.bundle import Bundle
 from uyan.data.check import CheckReport, check
 from uyan.data.duplicates import find_groups
@@ -88,8 +88,8 @@ def _members(report: CheckReport, learnt: Learnt, progress: Progress) -> list[Me
     recordings = [recording for recording, _ in report.good]
     found = [probe for _, probe in report.good]
 
-    def load(number: int) -> Samples:
-        return read(recordings[number].file)
+    def load(number: int, start_s: int, stop_s: int) -> Samples:
+        return read_part(recordings[number].file, start_s, stop_s)
 
     settled = {
         number

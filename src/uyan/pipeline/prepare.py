@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uyan.audio import Samples
-from uyan.audio_file import read
+from uyan.audio_file import read_part
 from uyan.data.cache import FeatureCache, extract
 from uyan.data.check import CheckReport, check, write_quarantine
 from uyan.data.duplicates import find_groups
@@ -137,8 +137,8 @@ def _duplicate_groups(run: Workspace, report: CheckReport) -> list[list[int]]:
     if found is None:
         prints = [report.good[i][1].fingerprint for i in chosen]
 
-        def load(number: int) -> Samples:
-            return read(report.good[chosen[number]][0].file)
+        def load(number: int, start_s: int, stop_s: int) -> Samples:
+            return read_part(report.good[chosen[number]][0].file, start_s, stop_s)
 
         found = find_groups(prints, load, progress=run.progress)
         with replacing(memory) as partial:
