@@ -79,5 +79,5 @@ def default_bundle(cmvn: Cmvn, size: Size = NetworkConfig().size) -> Bundle:
 def bundle_of(network: Network, cmvn: Cmvn) -> Bundle:
     """A network with the default front end and detector, exported."""
     frontend = FrontendConfig()
-    info = BundleInfo("bench", frontend, cmvn, network.window_frames, 1.0, 0.5, DetectorConfig(), "", "bench")
+    info = BundleInfo("bench", frontend, cmvn, network.window_frames, 1.0, 0.5, 0.5, DetectorConfig(), "", "bench")
     return make_bundle(network_to_onnx(network, frontend.mels), info, Path("bench.onnx"))

@@ -118,6 +118,7 @@ def bundle_info(network: "Network") -> BundleInfo:
         window_frames=100,
         temperature=1.5,
         threshold=0.5,
+        tta_threshold=0.5,
         detector=DetectorConfig(),
         config_hash="0" * 64,
         version="0.1.0",
@@ -208,5 +209,7 @@ def one_push(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream reaches the scorer at once, for scorers that make up the scores of the whole of it."""
     track = scores.track
     monkeypatch.setattr(
-        scores, "track", lambda bundle, made: track(bundle, replace(made, blocks=(np.concatenate(list(made.blocks)),)))
+        scores,
+        "track",
+        lambda bundle, made, tta: track(bundle, replace(made, blocks=(np.concatenate(list(made.blocks)),)), tta),
     )

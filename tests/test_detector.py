@@ -1,5 +1,7 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from uyan.audio import SAMPLE_RATE
 from uyan.bundle import Bundle, scores_from_logits
 from uyan.container import seal
 from uyan.decision import DetectorConfig, fire_indices
-from uyan.detector import Detection, Detector, HopScorer
+from uyan.detector import Detection, Detector
 from uyan.errors import AudioError, ConfigError
 from uyan.frontend import log_mel
+from uyan.hop_scorer import HopScorer
 
 DURATION_S = 12.0
 WINDOW_SAMPLES = 99 * 160 + 400
@@ -111,6 +114,110 @@ def test_dense_scores_are_those_of_each_window_alone(bundle: Bundle, sound: NDAr
     assert scores == pytest.approx(np.array(alone), abs=1e-5)
     assert scores.min() < 0.05
     assert scores.max() > 0.8
+
+
+@pytest.fixture(scope="module")
+def make_other(bundle: Bundle) -> Callable[[int], Bundle]:
+    """make_other(window_frames): a bundle for "other", untrained, with that window."""
+    from uyan.export.onnx import make_bundle, network_to_onnx
+    from uyan.model.network import Network, NetworkConfig
+
+    @cache
+    def make(window_frames: int) -> Bundle:
+        info = replace(bundle.info, label="other", window_frames=window_frames)
+        network = Network(NetworkConfig(), 64, window_frames).eval()
+        return make_bundle(network_to_onnx(network, mels=64), info, Path("other.onnx"))
+
+    return make
+
+
+def position_scores(bundle: Bundle, sound: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Scores 20 ms apart."""
+    return bundle.scores(bundle.logits(log_mel(sound.astype(np.float32) / np.float32(32768), bundle.info.frontend)))
+
+
+def test_averaged_scores_are_means_of_five_neighbours_and_the_first_of_three(
+    bundle: Bundle, sound: NDArray[np.int16]
+) -> None:
+    """Shifts of −40 to +40 ms (MISSION 6.3); before the first window there is nothing."""
+    positions = position_scores(bundle, sound)
+    centres = range(5, len(positions) - 2, 5)
+    expected = [positions[:3].mean(), *(positions[centre - 2 : centre + 3].mean() for centre in centres)]
+    found = HopScorer(bundle, tta=True).push(sound)
+    assert found == pytest.approx(np.array(expected), abs=1e-6)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(0, 5_000), min_size=1, max_size=12), st.sampled_from([0.02, 0.04, 0.06, 0.1, 0.2]))
+def test_averaged_scores_do_not_depend_on_the_chunks(
+    bundle: Bundle, sound: NDArray[np.int16], sizes: list[int], hop_s: float
+) -> None:
+    """Whatever the hop: means may overlap, tile the positions, or leave some out."""
+    info = replace(bundle.info, detector=DetectorConfig(hop_s=hop_s, lockout_s=1.5))
+    other = Bundle(Path("other.onnx"), seal(bundle.data, info.to_json()))
+    scorer = HopScorer(other, tta=True)
+    parts = [scorer.push(chunk) for chunk in chunks(sound, [*sizes, 20_000])]
+    assert np.concatenate(parts) == pytest.approx(HopScorer(other, tta=True).push(sound), abs=1e-6)
+
+
+def test_an_averaged_score_comes_40_ms_later(bundle: Bundle) -> None:
+    plain, averaged = HopScorer(bundle), HopScorer(bundle, tta=True)
+    assert averaged.time_s(7) - plain.time_s(7) == pytest.approx(0.04)
+    samples = np.zeros(WINDOW_SAMPLES + 640, np.int16)
+    assert averaged.push(samples[:-1]).size == 0
+    assert averaged.push(samples[-1:]).size == 1
+
+
+def test_averaged_scores_have_a_threshold_of_their_own(bundle: Bundle, sound: NDArray[np.int16]) -> None:
+    info = replace(bundle.info, threshold=0.6, tta_threshold=1.0)
+    other = Bundle(Path("other.onnx"), seal(bundle.data, info.to_json()))
+    assert Detector(other).push(sound) and not Detector(other, tta=True).push(sound)
+    assert Detector(other, 0.3, tta=True).push(sound)
+
+
+@pytest.mark.parametrize("tta", [False, True])
+@pytest.mark.parametrize("window_frames", [100, 113])
+@given(st.lists(st.integers(0, 5_000), min_size=1, max_size=8))
+@settings(max_examples=15)
+def test_several_words_are_heard_as_each_of_them_alone(
+    bundle: Bundle, sound: NDArray[np.int16], make_other: Any, tta: bool, window_frames: int, sizes: list[int]
+) -> None:
+    """Whatever the chunks, also where the windows end at different frames; the front end is shared."""
+    other = make_other(window_frames)
+    both = Detector([bundle, other], [0.5, 0.4], tta=tta)
+    found = [d for chunk in chunks(sound, [*sizes, 20_000]) for d in both.push(chunk)]
+    for one, at in ((bundle, 0.5), (other, 0.4)):
+        assert_same([d for d in found if d.label == one.info.label], Detector(one, at, tta=tta).push(sound))
+    assert [d.time_s for d in found] == sorted(d.time_s for d in found)
+
+
+def test_levels_are_the_highest_scores_of_the_last_push(bundle: Bundle, sound: NDArray[np.int16]) -> None:
+    detector, scorer = Detector(bundle), HopScorer(bundle)
+    for chunk in chunks(sound, [4_000]):
+        detector.push(chunk)
+        assert detector.levels == {bundle.info.label: pytest.approx(max(scorer.push(chunk), default=0.0), abs=1e-6)}
+
+
+@pytest.mark.parametrize(
+    ("count", "threshold", "message"),
+    [
+        (0, None, "needs one bundle at least"),
+        (1, [0.5, 0.5], "2 thresholds for 1 bundles"),
+        (2, None, "two bundles listen for 'günaydın'"),
+        (1, [1.5], "must lie in"),
+        (1, float("nan"), "must lie in"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(bundle: Bundle, count: int, threshold: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Detector([bundle] * count, threshold)
+
+
+def test_threads_share_one_session(bundle: Bundle) -> None:
+    fresh = Bundle(bundle.path, bundle.data)
+    with ThreadPoolExecutor(8) as pool:
+        sessions = list(pool.map(lambda _: fresh.session, range(32)))
+    assert len({id(session) for session in sessions}) == 1
 
 
 def test_hop_number_n_ends_n_tenths_of_a_second_after_the_first_window(bundle: Bundle) -> None:

@@ -22,19 +22,20 @@ MAY_IMPORT = {
     "decision": "errors files audio frontend",
     "container": "errors files audio frontend",
     "bundle": "errors files audio frontend decision container",
-    "detector": "errors files audio frontend decision container bundle",
-    "runtime": "errors files audio audio_file frontend decision container bundle detector",
+    "hop_scorer": "errors files audio frontend decision container bundle",
+    "detector": "errors files audio frontend decision container bundle hop_scorer",
+    "runtime": "errors files audio audio_file frontend decision container bundle hop_scorer detector",
     "data": "errors files audio audio_file frontend",
     "voices": "errors files audio audio_file frontend data",
     "model": "errors",
     "training": "errors files audio audio_file frontend data model",
-    "evaluation": "errors files audio audio_file frontend decision container bundle detector data",
+    "evaluation": "errors files audio audio_file frontend decision container bundle hop_scorer detector data",
     "report": "errors files audio audio_file frontend decision data evaluation",
-    "export": "errors files audio frontend decision container bundle model",
+    "export": "errors files audio frontend decision container bundle model evaluation",
     "recipe": "errors files audio audio_file frontend decision data model training",
-    "pipeline": "errors files audio audio_file frontend decision container bundle detector runtime "
+    "pipeline": "errors files audio audio_file frontend decision container bundle hop_scorer detector runtime "
     "data voices model training evaluation report export recipe uyan",
-    "cli": "errors files audio audio_file frontend decision container bundle detector runtime "
+    "cli": "errors files audio audio_file frontend decision container bundle hop_scorer detector runtime "
     "data voices model training evaluation report export recipe pipeline uyan",
     "uyan": "errors bundle detector",
 }
@@ -49,6 +50,7 @@ RUNTIME = [
     "decision",
     "container",
     "bundle",
+    "hop_scorer",
     "detector",
     "runtime",
     "uyan",

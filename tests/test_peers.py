@@ -341,7 +341,7 @@ def test_hours_that_cannot_show_a_rate_are_said() -> None:
 
 
 def test_a_bundle_fires_as_its_detector_does(bundle: Bundle, changing_sound: object) -> None:
-    from uyan.detector import HopScorer
+    from uyan.hop_scorer import HopScorer
 
     samples = changing_sound(60.0, 7)  # type: ignore[operator]
     scorer = HopScorer(bundle)

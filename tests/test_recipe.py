@@ -329,9 +329,30 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.yaml", tmp_path):
-        with pytest.raises(ConfigError, match="cannot be read"):
-            load_recipe(path)
+    with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read \(No such file or directory\)"):
+        load_recipe(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="a folder; name a recipe"):
+        load_recipe(tmp_path)
+
+
+def test_a_yaml_error_says_where_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_recipe(write(tmp_path, "keyword: uyan\ndata: a: b\n"))
+    assert str(error.value).endswith("(line 2, column 8: mapping values are not allowed here)")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("traning: {}", "traning: no such setting; did you mean training?"),
+        ("batches: {ratoi: 3}", "batches.ratoi: no such setting; did you mean ratio?"),
+        ("cache: {qqq: 3}", "cache.qqq: no such setting; there are folder, max_ram_gb, workers"),
+    ],
+)
+def test_an_unknown_setting_names_the_one_that_was_meant(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_recipe(write(tmp_path, f"keyword: uyan\ndata: {{manifests: [a.csv]}}\n{text}\n"))
+    assert f"  {message}" in str(error.value).splitlines()
 
 
 @pytest.mark.parametrize("tag", ["!!python/object/apply:pathlib.Path.touch", "!!python/object/new:os.system"])

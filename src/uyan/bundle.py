@@ -9,8 +9,8 @@ import math
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 MAX_BUNDLE_BYTES = 256 * 1024**2
-FORMAT = 2
+FORMAT = 3
 STRIDE_FRAMES = 2
 """Frames between two positions of the network's output (20 ms)."""
 CHUNK_FRAMES = 3_000
@@ -54,6 +54,8 @@ class BundleInfo:
     window_frames: int
     temperature: float
     threshold: float
+    tta_threshold: float
+    """Of scores averaged over neighbouring positions (MISSION 6.3)."""
     detector: DetectorConfig
     config_hash: str
     """sha256 of the resolved recipe."""
@@ -63,6 +65,10 @@ class BundleInfo:
     """Clips, hours and speakers a split."""
     measured: Mapping[str, Any] = field(default_factory=dict)
     """Figures on the test split, with their denominators and intervals."""
+
+    def operating_threshold(self, tta: bool) -> float:
+        """The threshold that belongs to averaged scores or to plain ones."""
+        return self.tta_threshold if tta else self.threshold
 
     def to_json(self) -> str:
         """Canonical JSON, front-end digest included."""
@@ -83,6 +89,7 @@ class BundleInfo:
                 window_frames=_typed(raw, "window_frames", int),
                 temperature=_typed(raw, "temperature", float),
                 threshold=_typed(raw, "threshold", float),
+                tta_threshold=_typed(raw, "tta_threshold", float),
                 detector=_settings(raw["detector"], DetectorConfig),
                 config_hash=_typed(raw, "config_hash", str),
                 version=_typed(raw, "version", str),
@@ -98,7 +105,8 @@ class BundleInfo:
         return info
 
     def _check_ranges(self) -> None:
-        if not (0 < self.temperature < math.inf and 0 <= self.threshold <= 1):
+        in_range = all(0 <= threshold <= 1 for threshold in (self.threshold, self.tta_threshold))
+        if not (0 < self.temperature < math.inf and in_range):
             raise BundleError("bundle metadata: temperature or threshold out of range")
         if not seconds_to_frames(self.detector.hop_s) <= self.window_frames <= CHUNK_FRAMES:
             raise BundleError(
@@ -132,14 +140,22 @@ class Bundle:
         self.path = path
         self.data = data
         self._threads = threads
+        self._session_lock = Lock()
+        self._session: onnxruntime.InferenceSession | None = None
         try:
             self.info = BundleInfo.from_json(sealed_text(data))
         except BundleError as reason:
             raise BundleError(f"{path}: {reason}") from reason
 
-    @cached_property
+    @property
     def session(self) -> "onnxruntime.InferenceSession":
-        """The inference session, made on first use."""
+        """The inference session, made on first use, one for all threads."""
+        if self._session is None:
+            with self._session_lock:
+                self._session = self._session or self._made_session()
+        return self._session
+
+    def _made_session(self) -> "onnxruntime.InferenceSession":
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

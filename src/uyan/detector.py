@@ -1,21 +1,21 @@
-"""The detector: samples in, detections out, for any chunk size.
+"""The detector: samples in, detections out, for any chunk size and any number of words.
 
-`HopScorer` turns a stream into one score a hop; `Detector` adds the decision rule. A chunk of 10 ms and a block of an
-hour go through the same code and give the same detections: the network remembers what it has computed, so that a hop
-costs only its own frames and a long push is one dense pass. Time is counted in samples. It knows nothing of files,
-microphones or servers.
+`HopScorer` turns a stream into one score a hop; the detector adds the decision rule. Words of one front end share it.
+Time is counted in samples. It knows nothing of files, microphones or servers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uyan.audio import SAMPLE_RATE, to_float
-from uyan.bundle import STRIDE_FRAMES, Bundle, Memory
-from uyan.decision import Decision, Scores
+from uyan.audio import to_float
+from uyan.bundle import Bundle
+from uyan.decision import Decision
 from uyan.errors import ConfigError
-from uyan.frontend import StreamingFrontend, sample_end, seconds_to_frames
+from uyan.frontend import Features, FrontendConfig, StreamingFrontend
+from uyan.hop_scorer import FeatureScorer
 
 
 @dataclass(frozen=True)
@@ -29,69 +29,94 @@ class Detection:
     """The highest score among the ballots that carried the vote."""
 
 
-class HopScorer:
-    """Scores of a stream, one a hop; hop 0 is the first whole window."""
+class Detector:
+    """One stream's detector. Make one a stream, for use by one thread at a time; many may share a bundle."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
-        self.window_frames = bundle.info.window_frames
-        self.hop_frames = seconds_to_frames(bundle.info.detector.hop_s)
+    def __init__(
+        self, bundles: Bundle | Sequence[Bundle], threshold: float | Sequence[float] | None = None, tta: bool = False
+    ) -> None:
+        """One word or several, heard in one pass; a threshold for all or for each.
+
+        `threshold` None means the operating point that each bundle was calibrated to. `tta` averages neighbouring
+        scores: 40 ms later, with an operating point of its own. Raises ConfigError for a threshold outside [0, 1],
+        for thresholds or bundles that do not fit each other, and without any bundle.
+        """
+        self.bundles = (bundles,) if isinstance(bundles, Bundle) else tuple(bundles)
+        chosen = [b.info.operating_threshold(tta) for b in self.bundles] if threshold is None else threshold
+        thresholds = list(chosen) if isinstance(chosen, Sequence) else [chosen] * len(self.bundles)
+        _check(self.bundles, thresholds)
+        self._words = [_Word(b, at, tta) for b, at in zip(self.bundles, thresholds, strict=True)]
+        self._frontends: dict[FrontendConfig, StreamingFrontend] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new stream at time 0."""
+        for word in self._words:
+            word.reset()
+        self._frontends = {b.info.frontend: StreamingFrontend(b.info.frontend) for b in self.bundles}
+
+    @property
+    def levels(self) -> dict[str, float]:
+        """For each word the highest score among the hops that the last push completed; 0 where it completed none."""
+        return {word.label: word.level for word in self._words}
+
+    def push(self, samples: NDArray[np.generic]) -> list[Detection]:
+        """Take the next samples (int16 or float32, mono, 16 kHz); the detections they complete, in order of time.
+
+        Raises AudioError for another dtype, more than one channel, NaN or Inf.
+        """
+        samples = to_float(samples)
+        found: list[Detection] = []
+        for config, frontend in self._frontends.items():
+            words = [word for word in self._words if word.frontend == config]
+            features = frontend.push(samples, at_least=min(word.missing for word in words))
+            for word in words:
+                found += word.push(features)
+        return sorted(found, key=lambda detection: detection.time_s)
+
+
+class _Word:
+    """One bundle's scores and decisions on a stream of features."""
+
+    def __init__(self, bundle: Bundle, threshold: float, tta: bool) -> None:
+        self.label, self.frontend = bundle.info.label, bundle.info.frontend
+        self._scorer = FeatureScorer(bundle, tta)
+        self._decision = Decision(threshold, bundle.info.detector)
         self.reset()
 
     def reset(self) -> None:
         """Forget the stream."""
-        self._frontend = StreamingFrontend(self.bundle.info.frontend)
-        self._pending = np.zeros((self.bundle.info.frontend.mels, 0), np.float32)
-        self._memory: Memory = []
-        self._needed = self.window_frames
-
-    def push(self, samples: NDArray[np.generic]) -> Scores:
-        """Scores of the hops that these samples complete, shape (hops,); int16 or float32 mono at 16 kHz."""
-        missing = self._needed - self._pending.shape[1]
-        fresh = self._frontend.push(to_float(samples), at_least=missing)
-        if fresh.shape[1] < missing:
-            return np.zeros(0)
-        frames = np.concatenate([self._pending, fresh], axis=1) if self._pending.size else fresh
-        used = self._needed + (frames.shape[1] - self._needed) // self.hop_frames * self.hop_frames
-        logits, self._memory = self.bundle.step(frames[:, :used], self._memory)
-        self._pending, self._needed = frames[:, used:].copy(), self.hop_frames
-        # A hop's window ends with the last position of that hop.
-        stride = self.hop_frames // STRIDE_FRAMES
-        return self.bundle.scores(logits[:, (logits.shape[1] - 1) % stride :: stride])
-
-    def time_s(self, hop: int) -> float:
-        """When hop number `hop` is complete, in seconds from the start of the stream."""
-        return sample_end(hop * self.hop_frames + self.window_frames - 1) / SAMPLE_RATE
-
-
-class Detector:
-    """One stream's detector. Make one a stream; many may share a bundle."""
-
-    def __init__(self, bundle: Bundle, threshold: float | None = None) -> None:
-        """`threshold` None means the operating point the bundle was calibrated to."""
-        chosen = bundle.info.threshold if threshold is None else threshold
-        if not 0 <= chosen <= 1:
-            raise ConfigError(f"threshold must lie in [0, 1], not {chosen}")
-        self.bundle = bundle
-        self._scorer = HopScorer(bundle)
-        self._decision = Decision(chosen, bundle.info.detector)
-        self._hops = 0
-
-    def reset(self) -> None:
-        """Start a new stream at time 0."""
         self._scorer.reset()
         self._decision.reset()
         self._hops = 0
+        self.level = 0.0
 
-    def push(self, samples: NDArray[np.generic]) -> list[Detection]:
-        """Take the next samples (int16 or float32, mono, 16 kHz); the detections they complete.
+    @property
+    def missing(self) -> int:
+        """Frames until the next score."""
+        return self._scorer.missing
 
-        Raises AudioError for another dtype, more than one channel, NaN or Inf.
-        """
+    def push(self, features: Features) -> list[Detection]:
+        """Detections that these features (mels, frames) complete."""
         found = []
-        for score in self._scorer.push(samples):
-            if self._decision.push(float(score)):
-                time_s = self._scorer.time_s(self._hops)
-                found.append(Detection(self.bundle.info.label, time_s, self._decision.peak))
+        self.level = 0.0
+        if not features.shape[1]:
+            return []
+        for score in self._scorer.push(features).tolist():
+            self.level = max(self.level, score)
+            if self._decision.push(score):
+                found.append(Detection(self.label, self._scorer.time_s(self._hops), self._decision.peak))
             self._hops += 1
         return found
+
+
+def _check(bundles: Sequence[Bundle], thresholds: Sequence[float]) -> None:
+    if not bundles:
+        raise ConfigError("a detector needs one bundle at least")
+    if len(thresholds) != len(bundles):
+        raise ConfigError(f"{len(thresholds)} thresholds for {len(bundles)} bundles; give one, or one for each")
+    if wrong := [threshold for threshold in thresholds if not 0 <= threshold <= 1]:
+        raise ConfigError(f"threshold must lie in [0, 1], not {wrong[0]}")
+    labels = [bundle.info.label for bundle in bundles]
+    if twice := {label for label in labels if labels.count(label) > 1}:
+        raise ConfigError(f"two bundles listen for {min(twice)!r}; give one of them")

@@ -4,11 +4,12 @@ A section a stage, each a small frozen model defined beside the code that uses i
 the field. Paths are relative to the recipe's folder. It knows what the fields mean and runs nothing.
 """
 
+import difflib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -164,10 +165,14 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises ConfigError naming the file and the field.
     """
+    if path.is_dir():
+        raise ConfigError(f"{path}: a folder; name a recipe, {path / 'my_word.yaml'} for example")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, *_NOT_YAML) as reason:
-        raise ConfigError(f"{path}: cannot be read as YAML ({reason})") from reason
+    except OSError as reason:
+        raise ConfigError(f"{path}: cannot be read ({reason.strerror})") from reason
+    except _NOT_YAML as reason:
+        raise ConfigError(f"{path}: cannot be read as YAML ({_yaml_problem(reason)})") from reason
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: a recipe is a mapping of sections; see recipes/ for worked examples")
     for override in overrides:
@@ -182,11 +187,37 @@ def parse_recipe(raw: Mapping[str, Any], source: str) -> Recipe:
     except ValidationError as reason:
         problems: dict[str, list[str]] = {}
         for error in reason.errors():
-            problems.setdefault(_field(error["loc"]), []).append(error["msg"])
+            problems.setdefault(_field(error["loc"]), []).append(_problem(error["type"], error["loc"], error["msg"]))
         listed = "\n".join(f"  {field}: {'; or: '.join(messages)}" for field, messages in problems.items())
         raise ConfigError(f"{source}: not a valid recipe\n{listed}") from None
     except ConfigError as reason:
         raise ConfigError(f"{source}: {reason}") from None
+
+
+def _yaml_problem(reason: Exception) -> str:
+    """Where and what, in one line."""
+    if isinstance(reason, yaml.MarkedYAMLError) and reason.problem_mark:
+        mark = reason.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {reason.problem}"
+    return " ".join(str(reason).split())
+
+
+def _problem(kind: str, location: tuple[int | str, ...], message: str) -> str:
+    """What is wrong with a field; of an unknown one, which was meant."""
+    if kind != "extra_forbidden" and kind != "unexpected_keyword_argument":
+        return message
+    known = _known_fields(location[:-1])
+    near = difflib.get_close_matches(str(location[-1]), known, 1)
+    return f"no such setting; did you mean {near[0]}?" if near else f"no such setting; there are {', '.join(known)}"
+
+
+def _known_fields(section: tuple[int | str, ...]) -> list[str]:
+    """Names in a section of the recipe; at its top where the section is not one."""
+    kind: Any = Recipe
+    for name in section:
+        kind = get_type_hints(kind).get(str(name), kind)
+    names = get_type_hints(kind) if isinstance(kind, type) else {}
+    return sorted(name for name in names if not name.startswith("_") and name != "model_config")
 
 
 def _field(location: tuple[int | str, ...]) -> str:
@@ -207,4 +238,4 @@ def _apply(raw: dict[str, Any], override: str) -> None:
     try:
         raw[name] = yaml.safe_load(text)
     except _NOT_YAML as reason:
-        raise ConfigError(f"--set {override!r}: the value is not YAML ({reason})") from reason
+        raise ConfigError(f"--set {override!r}: the value is not YAML ({_yaml_problem(reason)})") from reason

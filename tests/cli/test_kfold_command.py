@@ -94,7 +94,7 @@ def test_every_figure_is_shown_with_its_denominator(
     assert "at 0.5 FAH (≤ 3 events)" in shown and "at 0.1 FAH (0 events in 7.0 h)" in shown
     assert re.search(r"clean .* 10\.0% \(0\.0% – 50\.0%\) 4/40 .* 20\.0% \(.*\) 8/40 .* 10\.0% ± 2\.0%", shown)
     assert re.search(r"telephone .* 50\.0% \(.*\) 20/40 not met", shown)
-    assert "no false alarm in 7.00 h (at most 0.43 per hour, 95 %)" in shown
+    assert "0 alarms in 7.00 h: ≤ 0.43 per hour (95 %)" in shown
     assert "misses by speaker as shipped, telephone: ada 10/20, cem 0/20" in shown
     assert "warning: 3 of 43 recordings" in shown
     assert "figures kf/kfold.json, curves kf/kfold.png" in shown

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from uyan.audio import SAMPLE_RATE
 from uyan.audio_file import write
 from uyan.bundle import Bundle
-from uyan.detector import Detector, HopScorer
+from uyan.detector import Detector
 from uyan.errors import AudioError, EvaluationError
 from uyan.evaluation.annotated import (
     LISTED,
@@ -29,6 +29,7 @@ from uyan.evaluation.annotated import (
 from uyan.evaluation.annotations import AnnotatedRecording, Annotation
 from uyan.evaluation.intervals import clopper_pearson, poisson_rate
 from uyan.evaluation.streams import TAIL_S
+from uyan.hop_scorer import HopScorer
 
 Sound = Callable[..., NDArray[np.float32]]
 

@@ -16,7 +16,6 @@ from uyan.bundle import Bundle
 from uyan.data.recording import Kind, Recording
 from uyan.data.split import Member
 from uyan.decision import DetectorConfig, Scores, fire_indices
-from uyan.detector import HopScorer
 from uyan.evaluation.false_alarms import (
     OTHER_WORDS,
     loudest_alarms,
@@ -28,6 +27,7 @@ from uyan.evaluation.intervals import poisson_rate
 from uyan.evaluation.names import data_set_names
 from uyan.evaluation.scores import Part, ScoreTrack, score_streams
 from uyan.evaluation.streams import negative_streams
+from uyan.hop_scorer import HopScorer
 
 CONFIG = DetectorConfig()
 

@@ -261,7 +261,7 @@ def test_stretch_scores_by_brute_force(negatives: list[ScoreTrack], config: Dete
 class StubScorer:
     """Gives the samples back as the scores."""
 
-    def __init__(self, bundle: object) -> None:
+    def __init__(self, bundle: object, tta: bool) -> None:
         pass
 
     def push(self, samples: NDArray[np.float32]) -> Scores:

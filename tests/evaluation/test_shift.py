@@ -48,7 +48,7 @@ def heard(cell: Cell, members: list[Member], noise: Samples, samples: int, seed:
 class LoudScorer:
     """0.9 at each hop whose last 0.1 s are louder than −30 dBFS, else 0."""
 
-    def __init__(self, bundle: object) -> None:
+    def __init__(self, bundle: object, tta: bool) -> None:
         pass
 
     def push(self, samples: Samples) -> NDArray[np.float64]:

@@ -16,15 +16,16 @@ from uyan.audio_file import read, write
 from uyan.bundle import Bundle, BundleInfo, load
 from uyan.data.manifest import load_manifests
 from uyan.data.probe import probe_file
-from uyan.detector import HopScorer
 from uyan.errors import BundleError, DataError, EvaluationError, ManifestError
 from uyan.evaluation.track_file import load_tracks
 from uyan.export.onnx import make_bundle, network_to_onnx, save_bundle
+from uyan.hop_scorer import HopScorer
 from uyan.model.network import Network
 from uyan.pipeline import evaluate_bundle as module
 from uyan.pipeline.evaluate_bundle import evaluate_bundle, kfold_of_bundle
 from uyan.pipeline.held_out import held_out
 from uyan.recipe import Recipe, parse_recipe
+from uyan.report.players import MOST_PLAYERS
 from uyan.runtime.files import listen_to_file
 
 Sound = Callable[..., NDArray[np.float32]]
@@ -211,7 +212,23 @@ def test_annotated_recordings_are_judged_besides(detector: Bundle, manifest: Pat
     assert found["hours"] == pytest.approx((40.0 - 1.4 - 1.5) / 3600)
     page = (out / "report.html").read_text(encoding="utf-8")
     assert found["claims"]["misses"] in page and "room/long.wav at 0:35.0" in page
-    assert metrics["warnings"][-1].endswith("heard the annotated recordings was not checked")
+    assert "annotations name no speakers" in metrics["warnings"][-1]
+    for event in found["alarms"]["events"]:
+        first, last = (round(max(0.0, event["time_s"] + by_s) * SAMPLE_RATE) for by_s in (-2.5, 0.5))
+        expected = read(room / "long.wav")[first:last]
+        np.testing.assert_array_equal(read(out / event["snippet"]), expected)
+    assert page.count('aria-label="False alarm ') == min(len(others_s), MOST_PLAYERS)
+
+
+def test_an_annotated_recording_that_taught_the_detector_does_not_judge_it(
+    detector: Bundle, manifest: Path, room: Path, tmp_path: Path
+) -> None:
+    rows = ["path,label,speaker_id,split,group,counted,excluded,content_sha1"]
+    rows.append(f"long.wav,speech,eda,train,1,1,,{probe_file(str(room / 'long.wav')).content_sha1}")
+    (detector.path.parent / "splits.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (room / "events.csv").write_text("path,start_s,end_s\nlong.wav,3,4\n", encoding="utf-8")
+    with pytest.raises(EvaluationError, match=r"room/long\.wav: the detector has heard this recording in training"):
+        evaluate_bundle(detector.path, [manifest], tmp_path / "out", workers=1, annotations=[room / "events.csv"])
 
 
 def test_without_annotations_there_is_nothing_of_them(detector: Bundle, manifest: Path, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from uyan.bundle import Bundle
 from uyan.data.recording import Kind, Recording
 from uyan.data.split import Member
 from uyan.decision import Scores
-from uyan.detector import HopScorer
 from uyan.evaluation.streams import LEAD_S
+from uyan.hop_scorer import HopScorer
 from uyan.pipeline.measure import Task, measure
 
 LOUD, QUIET = 0.8, 0.2

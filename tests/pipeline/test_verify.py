@@ -36,6 +36,7 @@ RECIPE = parse_recipe(
 CALIBRATION = {
     "temperature": 1.5,
     "operating_point": {"threshold": 0.5, "target_fah": 0.5, "false_alarms": 0, "hours": 2.0},
+    "tta_operating_point": {"threshold": 0.5},
 }
 HIGH, LOW = [0.9] * 4, [0.1] * 4
 Edit = Callable[[Any], Any]
@@ -50,7 +51,7 @@ def made_up_metrics() -> dict[str, Any]:
         "speakers": 2,
         "miss_rate": 2 / 3,
         "speaker_interval": {"low": 0.1, "high": 0.9},
-        "at_fah": {"0.5": {"miss_rate": 2 / 3, "false_alarms": 0, "hours": 1.0}},
+        "at_fah": {"0.5": {"miss_rate": 2 / 3, "false_alarms": 0, "hours": 1.0, "met": True, "supported": False}},
         "per_speaker": {"ada": [1, 2], "can": [1, 1]},
     }
     split = {"positives": 3, "positive_speakers": 2, "negative_hours": 1.0, "negative_speakers": 2}

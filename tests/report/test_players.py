@@ -85,7 +85,7 @@ def test_players_are_bounded_in_number(tmp_path: Path, tone: Tone) -> None:
     soundfile.write(tmp_path / "a.wav", tone(440.0, 0.1), SAMPLE_RATE)
     found = embedded([alarm("a.wav")] * (MOST_PLAYERS + 5), tmp_path)
     assert len(found.players) == MOST_PLAYERS
-    assert found.left_out.startswith("5 more of the 25 loudest are left out")
+    assert found.left_out.startswith("5 more of the 25 alarms listed are left out")
 
 
 def test_players_are_bounded_in_bytes(tmp_path: Path, tone: Tone, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_players_are_bounded_in_bytes(tmp_path: Path, tone: Tone, monkeypatch: p
     soundfile.write(tmp_path / "a.wav", tone(440.0, 0.1), SAMPLE_RATE)
     found = embedded([alarm("a.wav")] * 3, tmp_path)
     assert len(found.players) == 2
-    assert "1 more of the 3 loudest" in found.left_out
+    assert "1 more of the 3 alarms listed" in found.left_out
 
 
 def test_nothing_is_left_out_of_few(tmp_path: Path) -> None:

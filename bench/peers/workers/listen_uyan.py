@@ -14,7 +14,7 @@ def load(job: Job) -> Listener:
 
     import uyan
     from uyan.decision import Decision
-    from uyan.detector import HopScorer
+    from uyan.hop_scorer import HopScorer
 
     bundle = uyan.load(job.model)
     scorer = HopScorer(bundle)

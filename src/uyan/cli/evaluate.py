@@ -71,6 +71,7 @@ def evaluate(
 def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
     """Figures with their denominators, then who and what is behind them."""
     from uyan.cli.console import print_table
+    from uyan.evaluation.claims import at_fah_text
 
     rows = [
         (
@@ -78,7 +79,7 @@ def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
             f"{c['miss_rate']:.1%}",
             f"{c['speaker_interval']['low']:.1%} – {c['speaker_interval']['high']:.1%}",
             f"{c['misses']}/{c['positives']}",
-            *(_at_fah(c["at_fah"][fah]) for fah in ("0.5", "0.1")),
+            *(at_fah_text(c["at_fah"][fah]) for fah in ("0.5", "0.1")),
         )
         for name, c in metrics["conditions"].items()
     ]
@@ -90,6 +91,8 @@ def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
     print_table(title, ("", "miss rate", "95 % interval", "misses", "at 0.5 FAH*", "at 0.1 FAH*"), rows)
     typer.echo("* with the threshold chosen on these very recordings; the first column is what ships")
     typer.echo(f"false alarms at the bundle's threshold: {metrics['claims']['false alarms']}")
+    averaged = metrics["tta"]["claims"]
+    typer.echo(f"with averaged scores, 40 ms later: {averaged['misses, clean']}; {averaged['false alarms']}")
     for name, rate in metrics["false_alarms"]["by_source"].items():
         typer.echo(f"  on {name}: {rate['events']} in {rate['hours']:.2f} h")
     if latency := clean.get("latency"):
@@ -137,7 +140,3 @@ def _show_latency(out: Path) -> None:
         f"a window takes {onnx['mean_ms']:.3f} ms on one thread (95 % within {onnx['p95_ms']:.3f} ms); the detector "
         f"{detector['cpu_s_per_audio_s']:.4f} s of CPU time a second of audio{resident}"
     )
-
-
-def _at_fah(found: Mapping[str, Any]) -> str:
-    return f"{found['miss_rate']:.1%}, {found['false_alarms']} alarms" + ("" if found["met"] else ", not met")

@@ -40,7 +40,7 @@ def kfold(
 def show_report(report: dict[str, Any], out: Path) -> None:
     """Miss rates with their denominators and intervals, the alarms, who was missed, and where the files are."""
     from uyan.cli.console import print_table
-    from uyan.export.model_card import false_alarm_text
+    from uyan.evaluation.claims import fah_claim
 
     conditions, alarms = report["conditions"], report["false_alarms"]
     first = next(iter(conditions.values()))
@@ -63,7 +63,7 @@ def show_report(report: dict[str, Any], out: Path) -> None:
         rows,
     )
     typer.echo("miss rate, 95 % interval over speakers, misses; at FAH: one threshold chosen on these very tests")
-    typer.echo(f"as shipped, each fold at its own threshold: {false_alarm_text(alarms)}")
+    typer.echo(f"as shipped, each fold at its own threshold: {fah_claim(alarms['events'], alarms['hours'])}")
     for name, condition in conditions.items():
         typer.echo(f"misses by speaker as shipped, {name}: {missed_by(condition['shipped']['per_speaker'])}")
     for warning in report["warnings"]:

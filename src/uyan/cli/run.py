@@ -95,26 +95,29 @@ def run_recipe(path: Path, overrides: list[str], out: Path, stage: "Stage") -> N
 def show_outcome(outcome: "Outcome", out: Path) -> None:
     """Miss rates with their denominators, then where the files are."""
     from uyan.cli.console import print_table
-    from uyan.export.model_card import false_alarm_text
+    from uyan.evaluation.claims import at_fah_text, fah_claim
 
     metrics = outcome.metrics
+    alarms = metrics["false_alarms"]
     rows = [
         (
             name,
             f"{c['miss_rate']:.1%}",
             f"{c['speaker_interval']['low']:.1%} – {c['speaker_interval']['high']:.1%}",
             f"{c['misses']}/{c['positives']}",
-            f"{c['at_fah']['0.5']['miss_rate']:.1%}, {c['at_fah']['0.5']['false_alarms']} alarms",
+            at_fah_text(c["at_fah"]["0.5"]),
         )
         for name, c in metrics["conditions"].items()
     ]
     columns = ("test split", "miss rate", "95 % interval", "misses", "at 0.5 FAH*")
-    speakers, hours = metrics["conditions"]["clean"]["per_speaker"], metrics["false_alarms"]["hours"]
+    speakers, hours = metrics["conditions"]["clean"]["per_speaker"], alarms["hours"]
     print_table(f"“{metrics['keyword']}”: {judged_by(speakers, hours)}", columns, rows)
     typer.echo("* with the threshold chosen on the test split itself; the first column is what ships")
     typer.echo(f"misses by speaker, clean: {missed_by(speakers)} ({len(speakers)} speakers)")
     threshold = outcome.bundle.info.threshold
-    typer.echo(f"threshold {threshold:.4f}: {false_alarm_text(metrics['false_alarms'])}")
+    typer.echo(f"threshold {threshold:.4f}: {fah_claim(alarms['events'], alarms['hours'])}")
+    averaged = metrics["tta"]["claims"]
+    typer.echo(f"with averaged scores, 40 ms later: {averaged['misses, clean']}; {averaged['false alarms']}")
     typer.echo(f"bundle {outcome.bundle.path}, card {out / 'model_card.md'}, figures {out / 'metrics.json'}")
 
 

@@ -16,7 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from uyan.audio import INT16_SCALE, SAMPLE_RATE, Samples
-from uyan.audio_file import read
+from uyan.audio_file import read, stream
 from uyan.data.fingerprint import DIMS, Fingerprint, fingerprint
 from uyan.errors import AudioError, DataError
 from uyan.files import replacing
@@ -80,8 +80,20 @@ def probe(samples: Samples) -> Probe:
 
 def content_sha1(samples: Samples) -> str:
     """sha1 of the audio as little-endian 16-bit PCM, 40 hex digits (MISSION 1.3); samples of shape (samples,)."""
-    pcm = np.clip(np.rint(samples * INT16_SCALE), -INT16_SCALE, INT16_SCALE - 1).astype("<i2")
-    return hashlib.sha1(pcm.tobytes()).hexdigest()
+    return hashlib.sha1(_pcm(samples)).hexdigest()
+
+
+def file_sha1(path: Path) -> str:
+    """`content_sha1` of a file of any length, block by block. Raises AudioError where it cannot be decoded."""
+    found = hashlib.sha1()
+    for block in stream(path):
+        found.update(_pcm(block))
+    return found.hexdigest()
+
+
+def _pcm(samples: Samples) -> bytes:
+    pcm: bytes = np.clip(np.rint(samples * INT16_SCALE), -INT16_SCALE, INT16_SCALE - 1).astype("<i2").tobytes()
+    return pcm
 
 
 def _clipped_share(magnitude: NDArray[np.float32], peak: float) -> float:

@@ -46,6 +46,8 @@ def scan(folder: Path, keyword: str | None = None) -> ScanResult:
     """
     root = folder.resolve()
     word = normal_word(keyword or root.name)
+    if not root.is_dir():
+        raise DataError(f"{folder}: no such folder")
     if not any((root / name).is_dir() for name in _KINDS):
         raise DataError(f"{folder}: has none of the folders of a data set; expected{_EXPECTED_TREE}")
     recordings: list[Recording] = []

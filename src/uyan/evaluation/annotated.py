@@ -16,13 +16,13 @@ from uyan.bundle import Bundle
 from uyan.data.parallel import Progress, silent
 from uyan.data.probe import HEADER_TOLERANCE_S, HEADER_TOLERANCE_SHARE, truncation
 from uyan.decision import fire_indices
-from uyan.detector import HopScorer
 from uyan.errors import EvaluationError
 from uyan.evaluation.annotations import AnnotatedRecording, Annotation
 from uyan.evaluation.claims import fah_claim, share_claim
 from uyan.evaluation.detection_latency import DetectionLatency, detection_latency
 from uyan.evaluation.intervals import Interval, clopper_pearson, poisson_rate
 from uyan.evaluation.streams import TAIL_S, hiss
+from uyan.hop_scorer import HopScorer
 
 LISTED = 50
 """Missed words and false alarms that are named; of the others there is the count."""

@@ -5,6 +5,8 @@ nothing that `intervals` does not.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from uyan.evaluation.intervals import Interval, poisson_rate
 from uyan.evaluation.metrics import MissRateAtFah
@@ -23,6 +25,18 @@ def fah_claim(events: int, hours: float) -> str:
     if not events:
         return f"{alarms}: ≤ {bounds.high:.2f} per hour (95 %)"
     return f"{alarms}: {events / hours:.2f} per hour (95 % {bounds.low:.2f} – {bounds.high:.2f})"
+
+
+def at_fah_text(at: Mapping[str, Any]) -> str:
+    """A cell of a table: MR@FAH as in `metrics.json`, with the alarms it allowed, and whether it may be quoted.
+
+    >>> at_fah_text({"miss_rate": 0.0959, "false_alarms": 0, "hours": 1.536, "met": True, "supported": False})
+    '9.6% (0 in 1.54 h), not claimed'
+    >>> at_fah_text({"miss_rate": 0.5, "false_alarms": 9, "hours": 8.0, "met": False, "supported": False})
+    '50.0% (9 in 8.00 h), not met'
+    """
+    verdict = "" if at["supported"] else ", not claimed" if at["met"] else ", not met"
+    return f"{at['miss_rate']:.1%} ({at['false_alarms']} in {at['hours']:.2f} h){verdict}"
 
 
 def share_claim(misses: int, positives: int, interval: Interval) -> str:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from uyan.bundle import Bundle
 from uyan.data.parallel import Progress, ahead, silent
 from uyan.decision import DetectorConfig, Scores, ballot_scores, fire_indices
-from uyan.detector import HopScorer
 from uyan.errors import EvaluationError
 from uyan.evaluation.alarms import AlarmCounter
 from uyan.evaluation.calibration import threshold_grid
 from uyan.evaluation.metrics import EventCurve
 from uyan.evaluation.streams import Stream
+from uyan.hop_scorer import HopScorer
 
 STRETCH_S = 2.0
 """Clip-level figures take the highest score of each stretch of negative audio this long."""
@@ -56,9 +56,9 @@ class ScoreTrack:
     """Recordings in order; empty where nobody asks which they are."""
 
 
-def track(bundle: Bundle, stream: Stream) -> ScoreTrack:
-    """Scores of a stream. Raises EvaluationError for a NaN score."""
-    scorer = HopScorer(bundle)
+def track(bundle: Bundle, stream: Stream, tta: bool = False) -> ScoreTrack:
+    """Scores of a stream, averaged over neighbouring positions with `tta`. Raises EvaluationError for a NaN score."""
+    scorer = HopScorer(bundle, tta)
     scores = np.concatenate([scorer.push(block) for block in stream.blocks])
     if not np.isfinite(scores).all():
         raise EvaluationError(f"{stream.name}: the network gave a score that is not a number; train again")
@@ -74,12 +74,17 @@ def track(bundle: Bundle, stream: Stream) -> ScoreTrack:
 
 
 def score_streams(
-    stage: str, bundle: Bundle, streams: Iterable[Stream], recordings: int, progress: Progress = silent
+    stage: str,
+    bundle: Bundle,
+    streams: Iterable[Stream],
+    recordings: int,
+    progress: Progress = silent,
+    tta: bool = False,
 ) -> list[ScoreTrack]:
     """One track a stream; streams are made a little ahead of their scores, so that only a few are in memory."""
     found: list[ScoreTrack] = []
     done = 0
-    for scored, members in ahead(lambda stream: (track(bundle, stream), len(stream.members)), streams):
+    for scored, members in ahead(lambda stream: (track(bundle, stream, tta), len(stream.members)), streams):
         found.append(scored)
         done += members
         progress(stage, done, recordings)

@@ -6,6 +6,7 @@ Everything on it comes from the bundle's metadata and the run's metrics; it comp
 from typing import Any
 
 from uyan.bundle import BundleInfo
+from uyan.evaluation.claims import at_fah_text, fah_claim
 
 
 def model_card(info: BundleInfo, metrics: dict[str, Any]) -> str:
@@ -39,7 +40,7 @@ def _figures(metrics: dict[str, Any]) -> str:
         "",
         f"Threshold {point['threshold']:.4f}, chosen on the validation split for {point['target_fah']:g} false alarms "
         f"per hour ({point['false_alarms']} in {point['hours']:.2f} h there). On the test split: "
-        f"**{false_alarm_text(alarms)}**.",
+        f"**{fah_claim(alarms['events'], alarms['hours'])}**.",
         "",
         "| condition | miss rate at the threshold | misses / recordings / speakers | 95 % interval over speakers "
         "| at 0.5 FAH, threshold chosen on test |",
@@ -63,30 +64,6 @@ def _figures(metrics: dict[str, Any]) -> str:
         f"{clip['fpr_at_tpr_95']:.2%}, partial AUC below 10 % {clip['partial_auc_10']:.4f}.",
     ]
     return "\n".join(lines)
-
-
-def at_fah_text(at: dict[str, Any]) -> str:
-    """A miss rate at a target FAH with the alarms it allowed.
-
-    >>> at_fah_text({"miss_rate": 0.0959, "false_alarms": 0, "hours": 1.536})
-    '9.6% (0 in 1.54 h)'
-    """
-    return f"{at['miss_rate']:.1%} ({at['false_alarms']} in {at['hours']:.2f} h)"
-
-
-def false_alarm_text(alarms: dict[str, Any]) -> str:
-    """FAH in words, with its denominator.
-
-    >>> false_alarm_text({"events": 0, "hours": 6.0, "fah": 0.0, "fah_interval": {"low": 0.0, "high": 0.4993}})
-    'no false alarm in 6.00 h (at most 0.50 per hour, 95 %)'
-    """
-    events, hours, interval = alarms["events"], alarms["hours"], alarms["fah_interval"]
-    if not events:
-        return f"no false alarm in {hours:.2f} h (at most {interval['high']:.2f} per hour, 95 %)"
-    low, high = interval["low"], interval["high"]
-    return (
-        f"{events} in {hours:.2f} h: {alarms['fah']:.2f} false alarms per hour (95 % interval {low:.2f} – {high:.2f})"
-    )
 
 
 def _speakers(metrics: dict[str, Any]) -> str:

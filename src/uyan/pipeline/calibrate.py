@@ -29,6 +29,8 @@ class Calibrated:
     bundle: Bundle
     point: OperatingPoint
     """Chosen and measured on validation."""
+    tta_point: OperatingPoint
+    """The same for scores averaged over neighbouring positions."""
 
 
 def calibrate(run: Workspace, material: Material, network: Network) -> Calibrated:
@@ -42,6 +44,7 @@ def calibrate(run: Workspace, material: Material, network: Network) -> Calibrate
         window_frames=run.window_frames,
         temperature=1.0,
         threshold=1.0,
+        tta_threshold=1.0,
         detector=run.recipe.detector,
         config_hash=run.recipe.digest(),
         version=__version__,
@@ -52,31 +55,27 @@ def calibrate(run: Workspace, material: Material, network: Network) -> Calibrate
     check_parity(network, draft)
     temperature = _temperature(draft, example_maker(run, material, "validation"), run.recipe.batches.size)
     tempered = make_bundle(model, replace(info, temperature=temperature), path)
-    keyword = run.recipe.keyword
+    point, tta_point = (_operating_point(run, material, tempered, tta) for tta in (False, True))
+    final = replace(info, temperature=temperature, threshold=point.threshold, tta_threshold=tta_point.threshold)
+    return Calibrated(model, make_bundle(model, final, path), point, tta_point)
+
+
+def _operating_point(run: Workspace, material: Material, bundle: Bundle, tta: bool) -> OperatingPoint:
+    """Of the validation split, for plain scores or averaged ones."""
+    keyword, name = run.recipe.keyword, "validation{}, averaged" if tta else "validation{}"
     positives, negatives = material.positives("validation", keyword), material.negatives("validation", keyword)
+    spoken, other = positive_streams(positives, lead_s=run.lead_s), negative_streams(negatives, lead_s=run.lead_s)
     curve = event_curve(
-        score_streams(
-            "validation positives",
-            tempered,
-            positive_streams(positives, lead_s=run.lead_s),
-            len(positives),
-            run.progress,
-        ),
-        score_streams(
-            "validation negatives",
-            tempered,
-            negative_streams(negatives, lead_s=run.lead_s),
-            len(negatives),
-            run.progress,
-        ),
+        score_streams(name.format(" positives"), bundle, spoken, len(positives), run.progress, tta),
+        score_streams(name.format(" negatives"), bundle, other, len(negatives), run.progress, tta),
         run.recipe.detector,
     )
     point = choose_operating_point(curve, run.recipe.calibration.target_fah)
-    if point.note:
-        run.warn(f"operating point (validation): {point.note}")
-    event_curve_figure(curve, point, run.out / "operating_point.png")
-    calibrated = make_bundle(model, replace(info, temperature=temperature, threshold=point.threshold), path)
-    return Calibrated(model, calibrated, point)
+    if not tta:
+        if point.note:
+            run.warn(f"operating point (validation): {point.note}")
+        event_curve_figure(curve, point, run.out / "operating_point.png")
+    return point
 
 
 def _temperature(bundle: Bundle, maker: ExampleMaker, batch_size: int) -> float:

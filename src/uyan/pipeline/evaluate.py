@@ -51,6 +51,7 @@ def evaluate(run: Workspace, material: Material, calibrated: Calibrated) -> dict
         "calibration": {
             "temperature": calibrated.bundle.info.temperature,
             "operating_point": asdict(calibrated.point),
+            "tta_operating_point": asdict(calibrated.tta_point),
         },
         **measured.figures,
         "training": training,

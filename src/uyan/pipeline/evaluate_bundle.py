@@ -3,8 +3,8 @@
 Recordings that its run trained or validated on do not judge it (`held_out`). It changes nothing in the bundle.
 """
 
-import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -15,9 +15,10 @@ import numpy as np
 
 from uyan import __version__
 from uyan.audio import SAMPLE_RATE
-from uyan.audio_file import read, write
+from uyan.audio_file import read_part, write
 from uyan.bundle import Bundle, load
 from uyan.data.parallel import Progress, silent
+from uyan.data.probe import file_sha1
 from uyan.data.split import Member
 from uyan.errors import EvaluationError, TrainingError
 from uyan.evaluation.annotated import judge_recordings, quiet_hours
@@ -37,13 +38,16 @@ from uyan.pipeline.run_folder import NotThere, RunFolder, Wrong, nearest_base
 from uyan.pipeline.workspace import Tell, Workspace, say_nothing
 from uyan.recipe import EvaluationConfig
 from uyan.report.page import make_report
+from uyan.training.trunk import Learnt
 
-METRICS, TRACKS, LATENCY, ALARMS = "metrics.json", "tracks.npz", "latency.json", "false_alarms"
+METRICS, TRACKS, LATENCY = "metrics.json", "tracks.npz", "latency.json"
+ALARMS, ANNOTATED_ALARMS = "false_alarms", "annotated_alarms"
+"""Folders of snippets."""
 PAGE = "report.html"
-BEFORE_S, AFTER_S = 2.5, 0.5
+BEFORE_S, AFTER_S, SHORTEST_S = 2.5, 0.5, 0.1
 """Of a false alarm, to listen to."""
 SEED = 42
-UNCHECKED = "whether the run of the detector has heard the annotated recordings was not checked"
+NO_SPEAKERS = "annotations name no speakers: whether the detector has heard these voices in training was not checked"
 
 
 def evaluate_bundle(
@@ -63,6 +67,7 @@ def evaluate_bundle(
     annotated = _annotated(annotations, bundle)
     out.mkdir(parents=True, exist_ok=True)
     judges = held_out(bundle, manifests, progress, workers, out / "probes.parquet")
+    _require_unheard(annotated, judges.learnt)
     task = Task(
         bundle=bundle,
         positives=judges.positives,
@@ -76,9 +81,11 @@ def evaluate_bundle(
     measured = measure(task, progress)
     metrics = _metrics(bundle, judges, measured)
     if annotated:
-        metrics["annotated"] = asdict(judge_recordings(bundle, annotated, progress))
-        metrics["warnings"].append(UNCHECKED)
-    metrics["loudest_alarms"] = _snippets(metrics["loudest_alarms"], judges.negatives, out / ALARMS)
+        metrics["annotated"] = _judged_annotated(bundle, annotated, out, progress)
+        metrics["warnings"].append(NO_SPEAKERS)
+    names = data_set_names(judges.negatives)
+    files = {recording_name(m, names): m.recording.file for m in judges.negatives}
+    metrics["loudest_alarms"] = _snippets(metrics["loudest_alarms"], files, out / ALARMS)
     _save(bundle, measured, metrics, out)
     _save_latency(bundle, out)
     make_report(out, out / PAGE, path.resolve().parent)
@@ -117,6 +124,26 @@ def _annotated(tables: Sequence[Path], bundle: Bundle) -> list[AnnotatedRecordin
     if recordings:
         quiet_hours(recordings)
     return recordings
+
+
+def _require_unheard(recordings: Sequence[AnnotatedRecording], learnt: Learnt) -> None:
+    """Raises EvaluationError for a recording that taught the detector or chose its threshold."""
+    for recording in recordings:
+        if learnt.sha1s and file_sha1(recording.file) in learnt.sha1s:
+            raise EvaluationError(
+                f"{recording.path}: the detector has heard this recording in training or validation, so that it cannot "
+                "judge; take its rows out of the table"
+            )
+
+
+def _judged_annotated(
+    bundle: Bundle, recordings: Sequence[AnnotatedRecording], out: Path, progress: Progress
+) -> dict[str, Any]:
+    """The figures, with each alarm that is listed as sound."""
+    found = asdict(judge_recordings(bundle, recordings, progress))
+    files = {recording.path: recording.file for recording in recordings}
+    found["alarms"]["events"] = _snippets(found["alarms"]["events"], files, out / ANNOTATED_ALARMS)
+    return found
 
 
 def _save_latency(bundle: Bundle, out: Path) -> None:
@@ -164,22 +191,18 @@ def _data(judges: HeldOut) -> dict[str, Any]:
     }
 
 
-def _snippets(alarms: Sequence[Mapping[str, Any]], negatives: Sequence[Member], folder: Path) -> list[dict[str, Any]]:
+def _snippets(alarms: Sequence[Mapping[str, Any]], files: Mapping[str, Path], folder: Path) -> list[dict[str, Any]]:
     """The alarms, each with the `snippet` (WAV in `folder`) that holds what the detector heard."""
-    data_sets = data_set_names(negatives)
-    files = {recording_name(m, data_sets): m.recording.file for m in negatives}
-    found: dict[int, dict[str, Any]] = {}
-    # Recording by recording: several alarms may be in one of many minutes.
-    by_path = sorted(enumerate(alarms, 1), key=lambda numbered: str(numbered[1]["path"]))
-    for path, ours in itertools.groupby(by_path, lambda numbered: str(numbered[1]["path"])):
-        samples = read(files[path])
-        for number, alarm in ours:
-            first, last = (round((alarm["time_s"] + seconds) * SAMPLE_RATE) for seconds in (-BEFORE_S, AFTER_S))
-            snippet = folder / f"{number:02d}.wav"
-            folder.mkdir(exist_ok=True)
-            write(snippet, np.ascontiguousarray(samples[max(0, first) : max(last, SAMPLE_RATE // 10)]))
-            found[number] = {**alarm, "snippet": f"{folder.name}/{snippet.name}"}
-    return [found[number] for number in sorted(found)]
+    found = []
+    for number, alarm in enumerate(alarms, 1):
+        snippet = folder / f"{number:02d}.wav"
+        begin_s = max(0.0, alarm["time_s"] - BEFORE_S)
+        end_s = max(alarm["time_s"] + AFTER_S, begin_s + SHORTEST_S)
+        samples = read_part(files[alarm["path"]], math.floor(begin_s), math.ceil(end_s))
+        first, last = (round((at_s - math.floor(begin_s)) * SAMPLE_RATE) for at_s in (begin_s, end_s))
+        write(snippet, np.ascontiguousarray(samples[first:last]))
+        found.append({**alarm, "snippet": f"{folder.name}/{snippet.name}"})
+    return found
 
 
 def _save(bundle: Bundle, measured: Measured, metrics: Mapping[str, Any], out: Path) -> None:

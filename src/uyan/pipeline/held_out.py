@@ -40,6 +40,8 @@ class HeldOut:
     """Why → how many recordings."""
     warnings: tuple[str, ...]
     """What a reader of any figure must know."""
+    learnt: Learnt
+    """What the detector has heard."""
 
     @property
     def members(self) -> list[Member]:
@@ -74,7 +76,7 @@ def held_out(
     left_out = dict(Counter(reason for reason in reasons if reason))
     _require(bundle.info.label, members, positives, negatives, left_out)
     noise = [m for m in negatives if m.recording.kind == "noise"]
-    return HeldOut(positives, negatives, noise, left_out, tuple(warnings))
+    return HeldOut(positives, negatives, noise, left_out, tuple(warnings), heard.learnt)
 
 
 def unheard(report: CheckReport, learnt: Learnt, progress: Progress = silent) -> tuple[list[Member], list[str]]:

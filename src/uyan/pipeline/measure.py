@@ -93,8 +93,7 @@ def measure(task: Task, progress: Progress = silent) -> Measured:
     if not task.positives or not task.negatives:
         raise EvaluationError(f"the test has {len(task.positives)} positives and {len(task.negatives)} negatives")
     info = task.bundle.info
-    streams = negative_streams(task.negatives, lead_s=task.lead_s)
-    negatives = score_streams("test negatives", task.bundle, streams, len(task.negatives), progress)
+    negatives = _negatives(task, progress)
     noise = joined_noise(task.noise)
     tracks: dict[str, list[ScoreTrack]] = {}
     for name, condition in _conditions(task, noise).items():
@@ -109,12 +108,43 @@ def measure(task: Task, progress: Progress = silent) -> Measured:
         "false_alarms": alarms,
         "loudest_alarms": _loudest(task, negatives),
         "conditions": conditions,
+        "tta": _averaged(task, progress),
         "conditions_note": "conditions are those of the positives; false alarms are on the negatives as they are",
         "clip_level": _clip_level(task, tracks[CLEAN], negatives, det),
         "claims": _claims(alarms, conditions[CLEAN], curves[CLEAN]),
         "not_measured": _not_measured(task, noise),
     }
     return Measured(figures, tracks, negatives, curves, det)
+
+
+def _negatives(task: Task, progress: Progress, tta: bool = False) -> list[ScoreTrack]:
+    streams = negative_streams(task.negatives, lead_s=task.lead_s)
+    name = f"test negatives{', averaged' * tta}"
+    return score_streams(name, task.bundle, streams, len(task.negatives), progress, tta)
+
+
+def _averaged(task: Task, progress: Progress) -> dict[str, Any]:
+    """Misses and false alarms with scores averaged over neighbouring positions, at the threshold that is for those."""
+    info, name = task.bundle.info, "test positives, averaged"
+    streams = positive_streams(task.positives, lead_s=task.lead_s)
+    positives = score_streams(name, task.bundle, streams, len(task.positives), progress, tta=True)
+    negatives = _negatives(task, progress, tta=True)
+    missing = missed(positives, info.tta_threshold, info.detector)
+    misses, hours = int(missing.sum()), sum(t.material_s for t in negatives) / 3600
+    alarms = sum(len(hops) for hops in false_alarm_hops(negatives, info.tta_threshold, info.detector))
+    interval = speaker_bootstrap(misses_by_speaker(positives, missing.tolist()), np.random.default_rng(task.seed))
+    return {
+        "threshold": info.tta_threshold,
+        "misses": misses,
+        "positives": len(positives),
+        "speaker_interval": asdict(interval),
+        "events": alarms,
+        "hours": hours,
+        "claims": {
+            "misses, clean": share_claim(misses, len(positives), interval),
+            "false alarms": fah_claim(alarms, hours),
+        },
+    }
 
 
 def _conditions(task: Task, noise: Samples | None) -> dict[str, _Condition]:

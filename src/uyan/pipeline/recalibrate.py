@@ -13,8 +13,7 @@ import numpy as np
 from uyan.data.parallel import Progress
 from uyan.data.split import SPLITS_FILE
 from uyan.errors import AudioError, ConfigError, DataError, LeakageError
-from uyan.evaluation.calibration import OperatingPoint
-from uyan.pipeline.calibrate import calibrate
+from uyan.pipeline.calibrate import Calibrated, calibrate
 from uyan.pipeline.prepare import Material, check_recordings, make_features, split_recordings
 from uyan.pipeline.run_folder import STATS, NotThere, RunFolder, Wrong, nearest_base
 from uyan.pipeline.workspace import Workspace
@@ -44,7 +43,7 @@ def recalibrate(run: RunFolder, base: Path | None, progress: Progress) -> str:
         if again.window_frames != run.bundle.info.window_frames:
             raise Wrong(f"window: {run.bundle.info.window_frames} frames, but {again.window_frames} come out")
         calibrated = calibrate(again, material, run.network)
-    return _compared(run, calibrated.bundle.info.temperature, calibrated.point)
+    return _compared(run, calibrated)
 
 
 def _require_manifests(run: RunFolder, there: Workspace) -> None:
@@ -64,11 +63,13 @@ def _prepared(again: Workspace) -> Material:
         raise NotThere(f"the recordings are no longer those of the run ({reason})") from reason
 
 
-def _compared(run: RunFolder, temperature: float, point: OperatingPoint) -> str:
-    info, claimed = run.bundle.info, run.metrics["calibration"]["operating_point"]
+def _compared(run: RunFolder, calibrated: Calibrated) -> str:
+    info, claimed, point = run.bundle.info, run.metrics["calibration"]["operating_point"], calibrated.point
+    temperature = calibrated.bundle.info.temperature
     for what, said, found in (
         ("temperature", info.temperature, temperature),
         ("threshold", info.threshold, point.threshold),
+        ("averaged threshold", info.tta_threshold, calibrated.tta_point.threshold),
     ):
         if not np.isclose(said, found, rtol=0, atol=TOLERANCE):
             raise Wrong(f"{what}: {said:.6f}, but {found:.6f} comes out on the validation split")

@@ -160,6 +160,7 @@ def _operating_point(run: RunFolder) -> str:
     point = calibration["operating_point"]
     _same("temperature", info.temperature, calibration["temperature"], f"in {METRICS}")
     _same("threshold", info.threshold, point["threshold"], f"in {METRICS}")
+    _same("averaged threshold", info.tta_threshold, calibration["tta_operating_point"]["threshold"], f"in {METRICS}")
     _same("target FAH", point["target_fah"], run.fields["calibration"]["target_fah"], f"in {CONFIG}")
     return f"temperature {info.temperature:.4f} and threshold {info.threshold:.4f} are those of {METRICS}"
 

@@ -115,6 +115,8 @@ class Event(Part):
     path: str
     time_s: FiniteFloat
     label: str
+    snippet: str = ""
+    """Of an alarm, as of `Loud`."""
 
 
 class Listed(Part):

@@ -71,6 +71,7 @@ def make_report(folder: Path, out: Path, run_folder: Path | None = None) -> Path
         "pictures": _pictures(folder, metrics, tracks),
         "ranked": ranked,
         "sound": embedded(metrics.loudest_alarms, folder),
+        "annotated_sound": embedded(metrics.annotated.alarms.events if metrics.annotated else [], folder),
         "run": run,
         "training": training_pictures(run.log, run.metrics.training.best_epoch) if run else [],
         "folds": folds,

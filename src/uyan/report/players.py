@@ -16,7 +16,7 @@ import numpy as np
 from uyan.audio import INT16_SCALE, SAMPLE_RATE, Samples
 from uyan.audio_file import stream
 from uyan.errors import AudioError
-from uyan.report.contents import Loud
+from uyan.report.contents import Event, Loud
 
 MOST_PLAYERS = 20
 MOST_BYTES = 4_000_000
@@ -28,7 +28,7 @@ LONGEST_S = 10.0
 class Player:
     """One alarm, and how it sounds."""
 
-    alarm: Loud
+    alarm: Loud | Event
     source: str
     """A data: address; empty where there is nothing to play, and `missing` says why."""
     missing: str = ""
@@ -43,7 +43,7 @@ class Players:
     """What does not, in words; empty where everything does."""
 
 
-def embedded(alarms: Sequence[Loud], folder: Path) -> Players:
+def embedded(alarms: Sequence[Loud | Event], folder: Path) -> Players:
     """The first alarms with their sound, from the files that their `snippet` names below `folder`."""
     players: list[Player] = []
     room = MOST_BYTES
@@ -97,4 +97,4 @@ def _left_out(alarms: int, shown: int) -> str:
     if shown == alarms:
         return ""
     limits = f"{MOST_PLAYERS} players and {MOST_BYTES / 1e6:g} MB of audio"
-    return f"{alarms - shown} more of the {alarms} loudest are left out: the page holds at most {limits}."
+    return f"{alarms - shown} more of the {alarms} alarms listed are left out: the page holds at most {limits}."
