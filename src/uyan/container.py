@@ -25,7 +25,9 @@ _PARTS: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-OPERATORS = frozenset(b"Add Concat Constant Conv Identity Mul Relu Slice Squeeze Sub Unsqueeze".split())
+OPERATORS = frozenset(
+    b"Add Concat Constant Conv DequantizeLinear Identity Mul QuantizeLinear Relu Slice Squeeze Sub Unsqueeze".split()
+)
 """All that the export of the network writes. Others could loop, or fill the memory from a few bytes."""
 MOST_JOINS = 9
 """`Concat` nodes, each of two inputs, in the largest network: as a chain, more could fill the memory as well."""

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uyan.errors import EvaluationError
-from uyan.evaluation.intervals import Interval, clopper_pearson, poisson_rate, speaker_bootstrap
+from uyan.evaluation.intervals import Interval, change_bootstrap, clopper_pearson, poisson_rate, speaker_bootstrap
 
 COUNTS = st.integers(1, 12).flatmap(lambda positives: st.tuples(st.integers(0, positives), st.just(positives)))
 
@@ -124,3 +124,22 @@ def test_what_cannot_be_bounded_is_refused_with_the_fix() -> None:
         speaker_bootstrap({"a": (0, 0)}, np.random.default_rng(42))
     with pytest.raises(EvaluationError, match="'a': \\(3, 2\\)"):
         speaker_bootstrap({"a": (3, 2)}, np.random.default_rng(42))
+
+
+def test_a_change_is_known_as_well_as_voices_agree_on_it() -> None:
+    rng = np.random.default_rng(1)
+    same = change_bootstrap({f"{n}": (1, 10) for n in range(20)}, rng)
+    assert (same.low, same.high) == pytest.approx((0.1, 0.1))
+    one = change_bootstrap({f"{n}": (10 * (n == 0), 10) for n in range(20)}, rng)
+    assert one.low == 0.0 and 0.1 < one.high < 0.3
+    better = change_bootstrap({f"{n}": (-1 * (n % 2), 10) for n in range(40)}, rng)
+    assert -0.1 < better.low < -0.05 < better.high < 0
+
+
+def test_a_change_of_nothing_and_one_voice_are_no_certainty() -> None:
+    rng = np.random.default_rng(1)
+    none = change_bootstrap({f"{n}": (0, 5) for n in range(20)}, rng)
+    assert none.high == -none.low == clopper_pearson(0, 20).high
+    assert change_bootstrap({"ada": (3, 10)}, rng) == Interval(-1.0, 1.0)
+    with pytest.raises(EvaluationError, match="without positives"):
+        change_bootstrap({"ada": (0, 0)}, rng)

@@ -14,13 +14,16 @@ import pytest
 
 from uyan.audio_file import read, write
 from uyan.bundle import load
+from uyan.data.parallel import silent
 from uyan.detector import Detector
 from uyan.errors import ConfigError, DataError
 from uyan.evaluation.streams import Stream, negative_streams, positive_streams
 from uyan.frontend import Cmvn
 from uyan.pipeline.held_out import held_out
+from uyan.pipeline.int8 import export_int8
 from uyan.pipeline.prepare import check_recordings, split_recordings
 from uyan.pipeline.run import STAGES, Outcome, Stage, run_until
+from uyan.pipeline.run_folder import RunFolder
 from uyan.pipeline.workspace import LOCK, Workspace
 from uyan.recipe import load_recipe, parse_recipe
 
@@ -192,13 +195,29 @@ def test_a_listener_with_the_shipped_bundle_fires_as_it_was_counted(done: Run) -
 
     def fires(stream: Stream) -> int:
         detector.reset()
-        return sum(len(detector.push(chunk)) for chunk in np.array_split(stream.samples, 7))
+        return sum(len(detector.push(chunk)) for chunk in np.array_split(np.concatenate(list(stream.blocks)), 7))
 
     heard = {stream.name: fires(stream) for stream in negative_streams(negatives)}
     assert {name: count for name, count in heard.items() if count} == done.metrics["false_alarms"]["by_stream"]
     missed = sum(not fires(stream) for stream in positive_streams(positives))
     assert missed == done.metrics["conditions"]["clean"]["misses"]
     assert missed < len(positives) or any(heard.values())  # a detector that never fires would prove nothing
+
+
+def test_in_eight_bits_it_is_half_the_size_and_measured(done: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute of negatives, on which one alarm more is many per hour, is no test of the budget."""
+    monkeypatch.setattr("uyan.pipeline.int8.MORE_FAH", 10.0)
+    folder = RunFolder(load(done.out / "bundle.onnx"), done.out)
+    figures = export_int8(folder, None, silent)
+    small = load(done.out / "bundle.int8.onnx")
+    assert json.loads((done.out / "int8.json").read_text(encoding="utf-8")) == figures
+    assert len(small.data) == figures["bytes"]["int8"] < 0.6 * figures["bytes"]["fp32"]
+    assert small.info == folder.bundle.info
+    clean = done.metrics["conditions"]["clean"]
+    assert (figures["misses"]["fp32"], figures["positives"]) == (clean["misses"], clean["positives"])
+    assert figures["false_alarms"]["fp32"] == done.metrics["false_alarms"]["events"]
+    for file in ("bundle.int8.onnx", "int8.json"):
+        (done.out / file).unlink()
 
 
 def test_again_does_nothing_twice_and_changes_nothing(done: Run) -> None:

@@ -1,4 +1,4 @@
-"""`uyan run`, and its stages as commands: split, features, train, calibrate, export (measuring is part of it)."""
+"""`uyan run`, and its stages as commands: split, features, train, calibrate."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +29,6 @@ STAGE_HELP: "dict[Stage, str]" = {
     "features": "… and cache the features of train and validation.",
     "train": "… and train the network, or resume training.",
     "calibrate": "… and choose the threshold on the validation split.",
-    "export": "… and measure on the test split, write bundle.onnx and its model card; the same as run.",
 }
 
 BEFORE_TRAINING: "tuple[Stage, ...]" = ("split", "features")

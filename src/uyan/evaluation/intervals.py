@@ -103,6 +103,36 @@ def speaker_bootstrap(
     return Interval(float(low), float(high))
 
 
+def change_bootstrap(
+    changes_by_speaker: Mapping[str, tuple[int, int]],
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+    draws: int = 2000,
+) -> Interval:
+    """Percentile interval for the change of a pooled miss rate, by drawing whole speakers with replacement.
+
+    `changes_by_speaker` maps a speaker_id to (misses more than before, positives). As `speaker_bootstrap`, it leaves
+    two cases to other reasons: one speaker says nothing about other voices, [-1, 1]; where no speaker changed, the
+    bound is that of `clopper_pearson` with a speaker as a trial, either way.
+
+    >>> bounds = change_bootstrap({"ada": (0, 10), "cem": (0, 10)}, np.random.default_rng(42))
+    >>> round(bounds.low, 4), round(bounds.high, 4)
+    (-0.8419, 0.8419)
+    """
+    counts = np.array([pair for pair in changes_by_speaker.values() if pair[1]], np.int64).reshape(-1, 2)
+    if not len(counts):
+        raise EvaluationError("a change of the miss rate without positives; add recordings of the word")
+    if len(counts) == 1:
+        return Interval(-1.0, 1.0)
+    if not counts[:, 0].any():
+        high = clopper_pearson(0, len(counts), confidence).high
+        return Interval(-high, high)
+    drawn = counts[rng.integers(len(counts), size=(draws, len(counts)))].sum(axis=1)
+    tail = _tail(confidence)
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [tail, 1 - tail])
+    return Interval(float(low), float(high))
+
+
 def rate_bootstrap(
     events_by_speaker: Mapping[str, tuple[int, float]],
     rng: np.random.Generator,

@@ -1,22 +1,16 @@
 """Calibration once more, for a bundle that is there already: split, statistics, temperature and threshold from scratch.
 
-In a temporary folder, on the recordings the run's manifests name and the features in its cache, which is filled where
-some are missing. It says what differs from the bundle; it knows nothing of the test split.
+It says what differs from the bundle; it knows nothing of the test split.
 """
 
-import filecmp
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from uyan.data.parallel import Progress
-from uyan.data.split import SPLITS_FILE
-from uyan.errors import AudioError, ConfigError, DataError, LeakageError
 from uyan.pipeline.calibrate import Calibrated, calibrate
-from uyan.pipeline.prepare import Material, check_recordings, make_features, split_recordings
-from uyan.pipeline.run_folder import STATS, NotThere, RunFolder, Wrong, nearest_base
-from uyan.pipeline.workspace import Workspace
+from uyan.pipeline.prepared_again import prepared_again
+from uyan.pipeline.run_folder import RunFolder, Wrong
 
 TOLERANCE = 1e-4
 """Of temperature and threshold: other machines round otherwise."""
@@ -28,39 +22,8 @@ def recalibrate(run: RunFolder, base: Path | None, progress: Progress) -> str:
     By default that is the nearest folder, from the run's upwards, in which its manifests are. Raises NotThere when the
     recordings or the cache are gone, Wrong when anything comes out otherwise.
     """
-    there = Workspace(run.recipe, base or nearest_base(run), run.path)
-    _require_manifests(run, there)
-    if not there.cache_folder.is_dir():
-        raise NotThere(f"the cache {there.cache_folder} is gone; `uyan features` with the run's recipe makes it")
-    cache = run.recipe.cache.model_copy(update={"folder": str(there.cache_folder.absolute())})
-    with TemporaryDirectory() as folder:
-        recipe = run.recipe.model_copy(update={"cache": cache})
-        again = Workspace(recipe, there.base, Path(folder), progress)
-        material = _prepared(again)
-        for name in (SPLITS_FILE, STATS):
-            if not filecmp.cmp(again.out / name, run.path / name, shallow=False):
-                raise Wrong(f"{name} comes out otherwise from these recordings")
-        if again.window_frames != run.bundle.info.window_frames:
-            raise Wrong(f"window: {run.bundle.info.window_frames} frames, but {again.window_frames} come out")
-        calibrated = calibrate(again, material, run.network)
-    return _compared(run, calibrated)
-
-
-def _require_manifests(run: RunFolder, there: Workspace) -> None:
-    missing = next((source for source in there.sources if not source.is_file()), None)
-    if missing:
-        raise NotThere(f"{missing} is not there")
-    if there.manifests_digest() != run.metrics["manifests_sha256"]:
-        raise NotThere(f"the manifests in {there.base} are not those of the run: they have another checksum")
-
-
-def _prepared(again: Workspace) -> Material:
-    try:
-        return make_features(again, split_recordings(again, check_recordings(again)))
-    except LeakageError:
-        raise
-    except (DataError, AudioError, ConfigError, OSError) as reason:
-        raise NotThere(f"the recordings are no longer those of the run ({reason})") from reason
+    with prepared_again(run, base, progress) as (again, material):
+        return _compared(run, calibrate(again, material, run.network))
 
 
 def _compared(run: RunFolder, calibrated: Calibrated) -> str:
