@@ -66,6 +66,7 @@ def made_up_metrics() -> dict[str, Any]:
         "calibration": CALIBRATION,
         "false_alarms": {"events": 1, "hours": 1.0, "fah": 1.0, "fah_interval": {"low": 0.03, "high": 5.6}},
         "conditions": {"clean": clean},
+        "tta": {"threshold": 0.5, "claims": {"misses, clean": "2 of 3 missed", "false alarms": "none"}},
         "conditions_note": "alarms are counted without it",
         "clip_level": clip,
         "training": {

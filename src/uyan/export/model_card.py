@@ -1,22 +1,32 @@
 """The model card: what the bundle is, what it was made from and what was measured, for a person to read.
 
-Everything on it comes from the bundle's metadata and the run's metrics; it computes nothing.
+Everything on it comes from the bundle's metadata, the run's metrics and what was measured since (`card_evidence`); it
+computes nothing.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from uyan.bundle import BundleInfo
 from uyan.evaluation.claims import at_fah_text, fah_claim
+from uyan.export.card_evidence import since
+from uyan.export.card_header import card_header
 
 
-def model_card(info: BundleInfo, metrics: dict[str, Any]) -> str:
-    """Markdown."""
+def model_card(info: BundleInfo, metrics: dict[str, Any], evidence: Mapping[str, Any] | None = None) -> str:
+    """Markdown with a head for machines; `metrics` of the run, or what the bundle itself repeats of them.
+
+    `evidence` is what was measured of the finished bundle: `latency`, `shift`, `int8`, each as its JSON file has it.
+    """
+    found = evidence or {}
     sections = (
+        f"---\n{card_header(info, metrics)}\n---",
         _head(info, metrics),
         _figures(metrics),
+        *since(found),
         _speakers(metrics),
         _data(metrics),
-        _training(metrics),
+        *([_training(metrics)] if "training" in metrics else []),
         _inside(info),
         _use(info),
     )
@@ -52,13 +62,16 @@ def _figures(metrics: dict[str, Any]) -> str:
             f"| {name} | {c['miss_rate']:.1%} | {c['misses']} / {c['positives']} / {c['speakers']} "
             f"| {low:.1%} – {high:.1%} | {at_fah_text(c['at_fah']['0.5'])} |"
         )
-    clip = metrics["clip_level"]
+    clip, averaged = metrics["clip_level"], metrics["tta"]
     lines += [
         "",
         "The first column is what ships. The last chooses its threshold on the test split itself, to compare "
         "detectors; "
         f"{alarms['hours']:.2f} h tell no rates below {3 / alarms['hours']:.1f} per hour apart. Intervals resample "
         f"speakers: recordings of one voice are not independent. In noise, {metrics['conditions_note']}.",
+        "",
+        f"With scores averaged over neighbouring positions (threshold {averaged['threshold']:.4f}, 40 ms later): "
+        f"{averaged['claims']['misses, clean']}; {averaged['claims']['false alarms']}.",
         "",
         f"Clip level ({clip['what']}): EER {clip['equal_error_rate']:.2%}, false-alarm rate at 95 % hits "
         f"{clip['fpr_at_tpr_95']:.2%}, partial AUC below 10 % {clip['partial_auc_10']:.4f}.",
@@ -125,10 +138,13 @@ def _training(metrics: dict[str, Any]) -> str:
 
 def _inside(info: BundleInfo) -> str:
     d = info.detector
+    mean, deviation = info.cmvn.mean, [variance**0.5 for variance in info.cmvn.variance]
     return (
         "## Inside\n\n"
         f"{info.frontend.mels}-mel log-mel front end `{info.frontend.digest()}`, CMVN over {info.cmvn.frames:,} "
-        f"training frames (values in `stats.json`), window {info.window_frames / 100:.2f} s, "
+        f"training frames (means {min(mean):.2f} to {max(mean):.2f}, deviations {min(deviation):.2f} to "
+        f"{max(deviation):.2f} of natural-log power; all values in the bundle and in `stats.json`), "
+        f"window {info.window_frames / 100:.2f} s, "
         f"a score every {d.hop_s:g} s, {d.votes} of {d.ballots} votes, hysteresis {d.hysteresis:g}, "
         f"lockout {d.lockout_s:g} s, temperature {info.temperature:.3f}."
     )
@@ -137,7 +153,10 @@ def _inside(info: BundleInfo) -> str:
 def _use(info: BundleInfo) -> str:
     return (
         "## Use\n\n"
-        "```\nuyan listen bundle.onnx recording.wav\n```\n\n"
+        "```\npip install uyan\nuyan listen bundle.onnx recording.wav\n```\n\n"
+        '```python\nimport uyan\n\ndetector = uyan.Detector(uyan.load("bundle.onnx"))\n'
+        "for found in detector.push(samples):  # int16 or float32, mono, 16 kHz, chunks of any size\n"
+        "    print(found.label, found.time_s, found.score)\n```\n\n"
         f"Meant to notice “{info.label}” in audio you may listen to. Voices, rooms and noises unlike those above were "
         "not measured; it identifies nobody and is no safety device."
     )

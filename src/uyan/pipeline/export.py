@@ -10,7 +10,7 @@ from uyan.files import replacing
 from uyan.pipeline.calibrate import Calibrated
 from uyan.pipeline.workspace import Workspace
 
-FIGURES = ("calibration", "false_alarms", "conditions", "clip_level", "warnings")
+FIGURES = ("calibration", "false_alarms", "conditions", "conditions_note", "clip_level", "tta", "warnings")
 """What a bundle repeats of the metrics."""
 
 
