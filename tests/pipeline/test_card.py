@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi
+from huggingface_hub.errors import LocalTokenNotFoundError
 from tests.export.test_model_card import make_metrics
 
 from uyan.bundle import Bundle
@@ -59,6 +61,22 @@ def test_published_are_the_bundle_its_card_and_what_devices_need(shipped: Path, 
 
 
 def test_without_a_token_or_a_hub_nothing_is_uploaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
-    with pytest.raises(ConfigError, match="the hub refused"):
-        hub.upload(tmp_path, "no/such/name", private=True)
+    def refuse(api: HfApi) -> None:
+        raise LocalTokenNotFoundError("none") if not api.token else ConnectionError("unreachable\nsecond line")
+
+    monkeypatch.setattr(HfApi, "whoami", refuse)
+    with pytest.raises(ConfigError, match="no token for the hub on this computer"):
+        hub.upload(tmp_path, "ada/word", private=True)
+    monkeypatch.setattr(HfApi, "whoami", lambda api: None)
+    monkeypatch.setattr(HfApi, "create_repo", lambda *_, **__: refuse(HfApi(token="x")))
+    with pytest.raises(ConfigError, match=r"ada/word: the hub refused \(unreachable\)"):
+        hub.upload(tmp_path, "ada/word", private=True)
+
+
+def test_the_folder_goes_to_a_repository_that_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, object]] = []
+    monkeypatch.setattr(HfApi, "whoami", lambda api: None)
+    monkeypatch.setattr(HfApi, "create_repo", lambda api, repo, **options: asked.append((repo, options)))
+    monkeypatch.setattr(HfApi, "upload_folder", lambda api, **options: asked.append(("files", options["folder_path"])))
+    assert hub.upload(tmp_path, "ada/word", private=True).endswith("/ada/word")
+    assert asked == [("ada/word", {"private": True, "exist_ok": True}), ("files", tmp_path)]

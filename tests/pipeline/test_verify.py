@@ -23,6 +23,7 @@ from uyan.evaluation.track_file import TrackSet, save_tracks
 from uyan.export.model_card import model_card
 from uyan.frontend import FrontendConfig
 from uyan.model.network import Network
+from uyan.pipeline.export import FIGURES
 from uyan.pipeline.run import run_until
 from uyan.pipeline.run_folder import LIMITS, RunFolder
 from uyan.pipeline.verify import CHECKS, REPEATED, Check, failed, verify
@@ -96,13 +97,12 @@ def whole_run(
     folder = tmp_path_factory.mktemp("whole") / "run"
     folder.mkdir()
     metrics = made_up_metrics()
-    figures = ("calibration", "false_alarms", "conditions", "clip_level", "warnings")
     info = replace(
         bundle_info,
         version="0.1.0",
         config_hash=RECIPE.digest(),
         data=metrics["data"],
-        measured={key: metrics[key] for key in figures},
+        measured={key: metrics[key] for key in FIGURES},
     )
     (folder / "bundle.onnx").write_bytes(seal(bundle.data, info.to_json()))
     (folder / "config.yaml").write_text(RECIPE.to_yaml(), encoding="utf-8")

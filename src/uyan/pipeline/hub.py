@@ -12,11 +12,9 @@ def upload(folder: Path, repo: str, private: bool) -> str:
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import LocalTokenNotFoundError
-    from huggingface_hub.utils import validate_repo_id
 
     api = HfApi()
     try:
-        validate_repo_id(repo)
         api.whoami()
         api.create_repo(repo, private=private, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Wake word by uyan")
