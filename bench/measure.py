@@ -93,16 +93,14 @@ def voice_like(seconds: float, rng: np.random.Generator) -> Samples:
     return made
 
 
-def speech_like(
-    seconds: float, rng: np.random.Generator, pitch_hz: float = PITCH_HZ, syllables_hz: float = SYLLABLES_HZ
-) -> Samples:
+def speech_like(seconds: float, rng: np.random.Generator) -> Samples:
     """A buzz with the pitch, spectral tilt and syllables of speech over faint noise, shape (samples,)."""
     times_s = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    phase = 2 * np.pi * np.cumsum(pitch_hz * (1 + 0.2 * np.sin(2 * np.pi * 0.7 * times_s))) / SAMPLE_RATE
+    phase = 2 * np.pi * np.cumsum(PITCH_HZ * (1 + 0.2 * np.sin(2 * np.pi * 0.7 * times_s))) / SAMPLE_RATE
     voice = np.zeros(times_s.size, np.float32)
     for harmonic in range(1, HARMONICS + 1):
         voice += (np.sin(harmonic * phase + rng.uniform(0, 2 * np.pi)) / harmonic).astype(np.float32)
-    syllables = np.maximum(0.0, np.sin(2 * np.pi * syllables_hz * times_s + rng.uniform(0, 2 * np.pi)))
+    syllables = np.maximum(0.0, np.sin(2 * np.pi * SYLLABLES_HZ * times_s + rng.uniform(0, 2 * np.pi)))
     noise = ROOM_NOISE * rng.standard_normal(times_s.size, np.float32)
     return (0.1 * voice * syllables + noise).astype(np.float32)
 

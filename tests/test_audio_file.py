@@ -56,6 +56,17 @@ def test_a_part_is_that_part_of_the_whole(tmp_path: Path, changing_sound: Any, r
         assert np.abs(part[inside] - expected[inside]).max(initial=0.0) < 0.02
 
 
+@pytest.mark.parametrize("subtype", ["GSM610", "G721_32"])
+def test_a_part_of_a_file_that_cannot_seek(tmp_path: Path, tone: Any, subtype: str) -> None:
+    file = tmp_path / ("a.wav" if subtype == "GSM610" else "a.au")
+    soundfile.write(file, tone(440.0, 130.0, 0.5, 8_000), 8_000, subtype=subtype)
+    assert not soundfile.SoundFile(file).seekable()
+    whole = read(file)
+    for start_s, stop_s in ((0, 30), (59, 61), (120, 150), (200, 230)):
+        expected = whole[start_s * SAMPLE_RATE : stop_s * SAMPLE_RATE]
+        np.testing.assert_array_equal(read_part(file, start_s, stop_s), expected)
+
+
 def test_a_part_of_a_broken_file_is_an_audio_error(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"RIFF....")
     with pytest.raises(AudioError, match=r"a\.wav: cannot be decoded"):

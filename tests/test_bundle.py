@@ -55,6 +55,45 @@ def test_whole_numbers_of_hertz_are_the_same_front_end(bundle_info: BundleInfo) 
     assert BundleInfo.from_json(whole.to_json()) == bundle_info
 
 
+def test_a_network_whose_memory_grows_is_refused_before_it_fills_the_computer(
+    bundle_info: BundleInfo, tmp_path: Path
+) -> None:
+    """Of allowed operations, small, and with the right logits; but it remembers twice as much with every pass."""
+    path = tmp_path / "growing.onnx"
+    path.write_bytes(seal(growing_network(bundle_info.window_frames), bundle_info.to_json()))
+    grown = load(path)
+    features = np.zeros((64, bundle_info.window_frames), np.float32)
+    with pytest.raises(BundleError, match="remembers more of a stream, or less, than it did before"):
+        grown.step(features, [])
+
+
+def growing_network(window: int) -> bytes:
+    def constant(name: str, value: int) -> onnx.NodeProto:
+        return onnx.helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(np.array([value])))
+
+    def values(name: str, *shape: int | str) -> onnx.ValueInfoProto:
+        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
+    node = onnx.helper.make_node
+    nodes = [
+        *(constant(*pair) for pair in (("rows", 2), ("time", 3), ("kept", 2 - window), ("end", 2**62))),
+        node("Unsqueeze", ["features", "rows"], ["fresh"]),
+        node("Concat", ["memory_0", "fresh"], ["joined"], axis=3),
+        node("Conv", ["joined", "weights"], ["found"], kernel_shape=[1, window], strides=[1, 2]),
+        node("Squeeze", ["found", "rows"], ["logits"]),
+        node("Slice", ["joined", "kept", "end", "time"], ["next_0"]),
+        node("Concat", ["memory_1", "fresh"], ["more"], axis=3),
+        node("Concat", ["more", "memory_1"], ["next_1"], axis=3),
+    ]
+    weights = onnx.numpy_helper.from_array(np.zeros((2, 64, 1, window), np.float32), "weights")
+    inputs = [values("features", "b", 64, "t"), *(values(f"memory_{n}", "b", 64, 1, f"m{n}") for n in (0, 1))]
+    outputs = [values("logits", "b", 2, "p"), *(values(f"next_{n}", "b", 64, 1, f"n{n}") for n in (0, 1))]
+    graph = onnx.helper.make_graph(nodes, "growing", inputs, outputs, [weights])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    return bytes(model.SerializeToString())
+
+
 def test_long_features_are_scored_in_chunks_without_a_seam(bundle: Bundle, rng: np.random.Generator) -> None:
     frames = 2 * CHUNK_FRAMES + 123
     features = rng.normal(-6, 3, (64, frames)).astype(np.float32)

@@ -136,14 +136,17 @@ def position_scores(bundle: Bundle, sound: NDArray[np.int16]) -> NDArray[np.floa
     return bundle.scores(bundle.logits(log_mel(sound.astype(np.float32) / np.float32(32768), bundle.info.frontend)))
 
 
-def test_averaged_scores_are_means_of_five_neighbours_and_the_first_of_three(
-    bundle: Bundle, sound: NDArray[np.int16]
+@pytest.mark.parametrize("hop_s", [0.02, 0.04, 0.06, 0.1, 0.2])
+def test_averaged_scores_are_means_of_five_neighbours_and_of_those_there_are_at_the_start(
+    bundle: Bundle, sound: NDArray[np.int16], hop_s: float
 ) -> None:
     """Shifts of −40 to +40 ms (MISSION 6.3); before the first window there is nothing."""
-    positions = position_scores(bundle, sound)
-    centres = range(5, len(positions) - 2, 5)
-    expected = [positions[:3].mean(), *(positions[centre - 2 : centre + 3].mean() for centre in centres)]
-    found = HopScorer(bundle, tta=True).push(sound)
+    info = replace(bundle.info, detector=DetectorConfig(hop_s=hop_s, lockout_s=1.5))
+    other = Bundle(Path("other.onnx"), seal(bundle.data, info.to_json()))
+    positions, stride = position_scores(bundle, sound), round(hop_s / 0.02)
+    centres = range(0, len(positions) - 2, stride)
+    expected = [positions[max(0, centre - 2) : centre + 3].mean() for centre in centres]
+    found = HopScorer(other, tta=True).push(sound)
     assert found == pytest.approx(np.array(expected), abs=1e-6)
 
 
@@ -211,6 +214,11 @@ def test_levels_are_the_highest_scores_of_the_last_push(bundle: Bundle, sound: N
 def test_what_does_not_fit_together_is_refused(bundle: Bundle, count: int, threshold: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Detector([bundle] * count, threshold)
+
+
+def test_thresholds_may_be_an_array(bundle: Bundle, sound: NDArray[np.int16], make_other: Any) -> None:
+    words = [bundle, make_other(113)]
+    assert_same(Detector(words, np.array([0.6, 0.7])).push(sound), Detector(words, [0.6, 0.7]).push(sound))  # type: ignore[arg-type]
 
 
 def test_threads_share_one_session(bundle: Bundle) -> None:

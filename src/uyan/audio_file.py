@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from uyan.audio import FRAME_SAMPLES, SAMPLE_RATE, Samples, to_float
 from uyan.errors import AudioError
 
+BLOCK_S = 60.0
 MARGIN_S = 1
 """Decoded on either side of a part: the conversion of a rate looks some samples back and ahead."""
 
@@ -44,6 +45,8 @@ def read_part(path: Path, start_s: int, stop_s: int) -> Samples:
     """
     before_s = min(MARGIN_S, start_s)
     with _opened(path) as sound:
+        if not sound.seekable():  # GSM and the like: from the beginning, block by block
+            return _part(_blocks(sound, BLOCK_S), start_s * SAMPLE_RATE, stop_s * SAMPLE_RATE)
         sound.seek(min((start_s - before_s) * sound.samplerate, sound.frames))
         frames = (stop_s - start_s + before_s + MARGIN_S) * sound.samplerate
         mono = _mono(sound.read(frames, dtype="float32", always_2d=True))
@@ -52,7 +55,18 @@ def read_part(path: Path, start_s: int, stop_s: int) -> Samples:
     return mono[before_s * SAMPLE_RATE : (before_s + stop_s - start_s) * SAMPLE_RATE]
 
 
-def stream(path: Path, block_s: float = 60.0) -> Iterator[Samples]:
+def _part(blocks: Iterator[Samples], start: int, stop: int) -> Samples:
+    """Samples [start, stop) of what the blocks make together."""
+    parts, at = [np.zeros(0, np.float32)], 0
+    for block in blocks:
+        parts.append(block[max(0, start - at) : max(0, stop - at)])
+        at += block.size
+        if at >= stop:
+            break
+    return np.concatenate(parts)
+
+
+def stream(path: Path, block_s: float = BLOCK_S) -> Iterator[Samples]:
     """Decode a file of any length block by block, in constant memory; blocks join up without a seam.
 
     Yields mono 16 kHz float32 arrays of shape (samples,) of about `block_s` seconds. Raises AudioError,

@@ -30,6 +30,8 @@ STRIDE_FRAMES = 2
 """Frames between two positions of the network's output (20 ms)."""
 CHUNK_FRAMES = 3_000
 """Frames scored at once (30 s): long enough to be fast, short enough to stay in cache and in memory."""
+MOST_REMEMBERED = 2**20
+"""Numbers of a stream: a bundle from a stranger must not fill the memory, hop by hop."""
 INPUT, OUTPUT = "features", "logits"
 MEMORY_IN, MEMORY_OUT = "memory_{}", "next_{}"
 """Beside them, one a layer that looks back: `model.streaming`."""
@@ -142,6 +144,8 @@ class Bundle:
         self._threads = threads
         self._session_lock = Lock()
         self._session: onnxruntime.InferenceSession | None = None
+        self._remembered: list[tuple[int, ...]] = []
+        """Shapes of the memories without their batch, as the first pass left them."""
         try:
             self.info = BundleInfo.from_json(sealed_text(data))
         except BundleError as reason:
@@ -167,6 +171,8 @@ class Bundle:
             found = self._probed(session)
         except Exception as reason:  # onnxruntime raises its own, unexported types
             raise BundleError(f"{self.path}: the network cannot be run ({reason})") from reason
+        if sum(math.prod(shape) for shape in self._remembered) > MOST_REMEMBERED:
+            raise BundleError(f"{self.path}: the network remembers more than {MOST_REMEMBERED:,} numbers of a stream")
         if found != [(1, 2, 2), (1, 2, 1)]:
             raise BundleError(f"{self.path}: the network gives {found} for two windows and one more, not 2 and 1")
         return session
@@ -175,6 +181,7 @@ class Bundle:
         """Shapes of the logits of two windows, and of one more: the metadata speaks of this very network."""
         mels, window = self.info.frontend.mels, self.info.window_frames
         first, *memory = _passed(session, np.zeros((1, mels, window + STRIDE_FRAMES), np.float32), [])
+        self._remembered = [layer.shape[1:] for layer in memory]
         second, *_ = _passed(session, np.zeros((1, mels, STRIDE_FRAMES), np.float32), memory)
         return [first.shape, second.shape]
 
@@ -184,6 +191,8 @@ class Bundle:
         An empty memory begins a stream: then a whole window of frames is needed, and `STRIDE_FRAMES` at least later.
         """
         logits, *memory = _passed(self.session, features, memory)
+        if [layer.shape[1:] for layer in memory] != self._remembered:
+            raise BundleError(f"{self.path}: the network remembers more of a stream, or less, than it did before")
         return logits, memory
 
     def step(self, features: Features, memory: Memory) -> tuple[Logits, Memory]:

@@ -43,7 +43,9 @@ class Detector:
         """
         self.bundles = (bundles,) if isinstance(bundles, Bundle) else tuple(bundles)
         chosen = [b.info.operating_threshold(tta) for b in self.bundles] if threshold is None else threshold
-        thresholds = list(chosen) if isinstance(chosen, Sequence) else [chosen] * len(self.bundles)
+        thresholds: list[float] = np.atleast_1d(chosen).astype(np.float64).tolist()
+        if not np.ndim(chosen):
+            thresholds *= len(self.bundles)
         _check(self.bundles, thresholds)
         self._words = [_Word(b, at, tta) for b, at in zip(self.bundles, thresholds, strict=True)]
         self._frontends: dict[FrontendConfig, StreamingFrontend] = {}

@@ -58,19 +58,24 @@ class FeatureScorer:
         """Means around each hop's position, the last of which ends the `scores`, shape (hops,)."""
         begins = self._recent is None
         known = np.concatenate([np.zeros(self.reach) if self._recent is None else self._recent, scores])
+        there = np.concatenate([np.zeros(self.reach * begins), np.ones(known.size - self.reach * begins)])
         width = 2 * self.reach + 1
         self._recent = known[known.size - max(0, width - stride) :]
-        windows = np.lib.stride_tricks.sliding_window_view(known, width)
-        windows = windows[(len(windows) - 1) % stride :: stride]
-        # Term by term, so that the order of a sum does not depend on how many hops are taken at once.
-        found: Scores = sum(windows.T[1:], windows.T[0]) / width
-        if begins:  # before hop 0 there is nothing
-            found[0] = scores[: self.reach + 1].mean()
-        return found
+        sums, counts = (_sums(values, width, stride) for values in (known, there))  # before the first there is nothing
+        return sums / counts
 
     def time_s(self, hop: int) -> float:
         """When the score of hop number `hop` is there, in seconds from the start of the stream."""
         return sample_end(hop * self.hop_frames + self._first_frames - 1) / SAMPLE_RATE
+
+
+def _sums(values: Scores, width: int, stride: int) -> Scores:
+    """Sums over windows of values (positions,), every `stride` of them, the last window at the end: (hops,)."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, width)
+    windows = windows[(len(windows) - 1) % stride :: stride]
+    # Term by term, so that the order of a sum does not depend on how many hops are taken at once.
+    found: Scores = sum(windows.T[1:], windows.T[0])
+    return found
 
 
 class HopScorer:

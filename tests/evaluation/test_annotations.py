@@ -1,5 +1,6 @@
 """Tables of words in long recordings: what is read from them, and every way in which one can be wrong."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,17 @@ def test_words_other_words_and_recordings_without_the_word(table: Callable[..., 
 def test_the_label_may_be_left_out_and_columns_stand_in_any_order(table: Callable[..., Path]) -> None:
     (found,) = load_annotations([table("2,a.wav,1,x", header="\ufeffend_s,path,start_s,note")], "uyan")
     assert found.words == (Annotation(1.0, 2.0, "uyan"),)
+
+
+def test_two_recordings_that_would_be_called_alike_are_refused(
+    table: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """In reports and as snippets one would stand for the other."""
+    first = table("a.wav,1,2,")
+    twin = tmp_path_factory.mktemp("elsewhere") / first.parent.name
+    shutil.copytree(first.parent, twin)
+    with pytest.raises(ManifestError, match=r"would both be called 'room/a\.wav'; rename one of their folders"):
+        load_annotations([first, twin / first.name], "uyan")
 
 
 def test_several_tables_are_one_list(table: Callable[..., Path]) -> None:

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uyan.errors import EvaluationError
-from uyan.evaluation.intervals import Interval, change_bootstrap, clopper_pearson, poisson_rate, speaker_bootstrap
+from uyan.evaluation.intervals import (
+    Interval,
+    change_bootstrap,
+    clopper_pearson,
+    poisson_rate,
+    speaker_bootstrap,
+    wider,
+)
 
 COUNTS = st.integers(1, 12).flatmap(lambda positives: st.tuples(st.integers(0, positives), st.just(positives)))
 
@@ -124,6 +131,10 @@ def test_what_cannot_be_bounded_is_refused_with_the_fix() -> None:
         speaker_bootstrap({"a": (0, 0)}, np.random.default_rng(42))
     with pytest.raises(EvaluationError, match="'a': \\(3, 2\\)"):
         speaker_bootstrap({"a": (3, 2)}, np.random.default_rng(42))
+
+
+def test_the_wider_of_two_says_less() -> None:
+    assert wider(Interval(0.1, 0.2), Interval(0.05, 0.15)) == Interval(0.05, 0.2)
 
 
 def test_a_change_is_known_as_well_as_voices_agree_on_it() -> None:

@@ -163,6 +163,7 @@ def make_evaluation(tmp_path: Path, rng: np.random.Generator) -> MakeEvaluation:
                 "false alarms": "2 alarms in 1.00 h: 2.00 per hour (95 % 0.24 – 7.22)",
                 "misses at 0.5 FAH": "1.0 h of negatives cannot show 0.5 alarms per hour",
             },
+            "tta": {"threshold": 0.6, "claims": {"misses, clean": "1 of 20 missed", "false alarms": "3 in 1.00 h"}},
             "not_measured": ["misses through a telephone: switched off"],
             "warnings": ["few hours"],
         }

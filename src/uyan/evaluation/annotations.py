@@ -71,6 +71,11 @@ def load_annotations(tables: Sequence[Path], keyword: str) -> list[AnnotatedReco
         for recording in _load(table, keyword):
             if recording.file in found:
                 raise ManifestError(f"{table}: path: {recording.file} is listed in another table as well; keep one")
+            if twin := next((each.file for each in found.values() if each.path == recording.path), None):
+                raise ManifestError(
+                    f"{table}: path: {recording.file} and {twin} would both be called {recording.path!r}; rename "
+                    "one of their folders"
+                )
             found[recording.file] = recording
     labels = sorted({word.label for recording in found.values() for word in recording.others})
     if labels and not any(recording.words for recording in found.values()):

@@ -103,6 +103,15 @@ def speaker_bootstrap(
     return Interval(float(low), float(high))
 
 
+def wider(one: Interval, other: Interval) -> Interval:
+    """From the lower of the lower bounds to the higher of the higher ones: whichever says less.
+
+    For a miss rate, `clopper_pearson` and `speaker_bootstrap`: recordings of one voice are not independent, and voices
+    that are missed alike show no spread.
+    """
+    return Interval(min(one.low, other.low), max(one.high, other.high))
+
+
 def change_bootstrap(
     changes_by_speaker: Mapping[str, tuple[int, int]],
     rng: np.random.Generator,

@@ -6,6 +6,7 @@ mixed into a whole stream. It knows nothing of scores.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ SHORT_S = 10.0
 """Negatives shorter than this are joined into streams of `JOINED_S`."""
 JOINED_S = 300.0
 NOISE_S, NOISE_STRETCH_S = 3600.0, 60
-"""Noise to mix in: an hour is more than all positives of an evaluation are mixed with, and takes 230 MB."""
+"""Noise to mix in: of more, an hour in stretches from all over it; that takes 230 MB."""
 STRETCH_TRIES = 100
 """Noise recordings may hold pauses of digital silence; a stretch of nothing else is drawn again."""
 
@@ -163,21 +164,31 @@ def lead_for(window_s: float) -> float:
 def joined_noise(members: Sequence[Member], seed: int = 42, most_s: float = NOISE_S) -> Samples | None:
     """Noise recordings one after the other, shape (samples,), to mix in; None where there are none.
 
-    Of more than `most_s` seconds only a random stretch, up to `NOISE_STRETCH_S`, of each of as many as make so much.
+    Of more than `most_s` seconds random stretches of up to `NOISE_STRETCH_S`, from all recordings alike, until they make
+    so much; stretches without any sound are left out.
     """
     if not members:
         return None
     if sum(member.duration_s for member in members) <= most_s:
         return np.concatenate(list(_decoded(members)))
-    rng = np.random.default_rng([seed, len(members)])
-    parts: list[Samples] = []
-    for number in rng.permutation(len(members)).tolist():
-        member = members[number]
-        start_s = int(rng.integers(0, max(1, int(member.duration_s) - NOISE_STRETCH_S)))
-        parts.append(read_part(member.recording.file, start_s, start_s + NOISE_STRETCH_S))
-        if sum(part.size for part in parts) >= most_s * SAMPLE_RATE:
+    return _stretches(members, np.random.default_rng([seed, len(members)]), round(most_s * SAMPLE_RATE))
+
+
+def _stretches(members: Sequence[Member], rng: np.random.Generator, most: int) -> Samples:
+    """Each stretch of the recordings once at most, in random order, until there are `most` samples: (samples,)."""
+    starts_s = [
+        (member, start_s) for member in members for start_s in range(0, math.ceil(member.duration_s), NOISE_STRETCH_S)
+    ]
+    parts, size = [np.zeros(0, np.float32)], 0
+    for at in rng.permutation(len(starts_s)).tolist():
+        member, start_s = starts_s[at]
+        part = read_part(member.recording.file, start_s, start_s + NOISE_STRETCH_S)
+        if part.any():
+            parts.append(part)
+            size += part.size
+        if size >= most:
             break
-    return np.concatenate(parts)
+    return np.concatenate(parts)[:most]
 
 
 def _decoded(members: Sequence[Member]) -> Iterator[Samples]:

@@ -71,9 +71,9 @@ def _operating_point(run: Workspace, material: Material, bundle: Bundle, tta: bo
         run.recipe.detector,
     )
     point = choose_operating_point(curve, run.recipe.calibration.target_fah)
+    if point.note and not (tta and point.met):  # what the hours cannot show has been said of the plain scores
+        run.warn(f"operating point{', averaged scores' * tta} (validation): {point.note}")
     if not tta:
-        if point.note:
-            run.warn(f"operating point (validation): {point.note}")
         event_curve_figure(curve, point, run.out / "operating_point.png")
     return point
 

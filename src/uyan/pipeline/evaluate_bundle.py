@@ -47,7 +47,10 @@ PAGE = "report.html"
 BEFORE_S, AFTER_S, SHORTEST_S = 2.5, 0.5, 0.1
 """Of a false alarm, to listen to."""
 SEED = 42
-NO_SPEAKERS = "annotations name no speakers: whether the detector has heard these voices in training was not checked"
+NO_SPEAKERS = (
+    "annotations name no speakers: whether the detector has heard these voices in training was not checked, nor other "
+    "encodings, trims or parts of these recordings"
+)
 
 
 def evaluate_bundle(
@@ -193,6 +196,8 @@ def _data(judges: HeldOut) -> dict[str, Any]:
 
 def _snippets(alarms: Sequence[Mapping[str, Any]], files: Mapping[str, Path], folder: Path) -> list[dict[str, Any]]:
     """The alarms, each with the `snippet` (WAV in `folder`) that holds what the detector heard."""
+    for earlier in folder.glob("[0-9][0-9].wav"):
+        earlier.unlink()
     found = []
     for number, alarm in enumerate(alarms, 1):
         snippet = folder / f"{number:02d}.wav"

@@ -19,7 +19,7 @@ from uyan.errors import EvaluationError
 from uyan.evaluation.claims import at_fah_claim, at_fah_refusal, fah_claim, share_claim
 from uyan.evaluation.detection_latency import detection_latency, word_end_s
 from uyan.evaluation.false_alarms import loudest_alarms, rates_by, source_of, speaker_interval
-from uyan.evaluation.intervals import Interval, clopper_pearson, poisson_rate, speaker_bootstrap
+from uyan.evaluation.intervals import Interval, clopper_pearson, poisson_rate, speaker_bootstrap, wider
 from uyan.evaluation.metrics import (
     DetCurve,
     EventCurve,
@@ -132,16 +132,19 @@ def _averaged(task: Task, progress: Progress) -> dict[str, Any]:
     missing = missed(positives, info.tta_threshold, info.detector)
     misses, hours = int(missing.sum()), sum(t.material_s for t in negatives) / 3600
     alarms = sum(len(hops) for hops in false_alarm_hops(negatives, info.tta_threshold, info.detector))
-    interval = speaker_bootstrap(misses_by_speaker(positives, missing.tolist()), np.random.default_rng(task.seed))
+    by_speaker = speaker_bootstrap(misses_by_speaker(positives, missing.tolist()), np.random.default_rng(task.seed))
+    exact = clopper_pearson(misses, len(positives))
     return {
         "threshold": info.tta_threshold,
         "misses": misses,
         "positives": len(positives),
-        "speaker_interval": asdict(interval),
+        "miss_interval": asdict(exact),
+        "speaker_interval": asdict(by_speaker),
         "events": alarms,
         "hours": hours,
+        "fah_interval": asdict(poisson_rate(alarms, hours)),
         "claims": {
-            "misses, clean": share_claim(misses, len(positives), interval),
+            "misses, clean": share_claim(misses, len(positives), wider(exact, by_speaker)),
             "false alarms": fah_claim(alarms, hours),
         },
     }
@@ -235,9 +238,8 @@ def _clip_level(
 
 def _claims(alarms: Mapping[str, Any], clean: Mapping[str, Any], curve: EventCurve) -> dict[str, str]:
     """What may be quoted, and what is refused, in words."""
-    misses, positives, bounds = clean["misses"], clean["positives"], (clean["miss_interval"], clean["speaker_interval"])
-    # Recordings of one voice are not independent, and voices without a miss show no spread: whichever says less.
-    interval = Interval(min(each["low"] for each in bounds), max(each["high"] for each in bounds))
+    misses, positives = clean["misses"], clean["positives"]
+    interval = wider(Interval(**clean["miss_interval"]), Interval(**clean["speaker_interval"]))
     claims = {
         "false alarms": fah_claim(alarms["events"], alarms["hours"]),
         "misses, clean": share_claim(misses, positives, interval),

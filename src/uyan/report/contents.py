@@ -140,6 +140,13 @@ class Annotated(Part):
     alarms: Listed
 
 
+class Averaged(Part):
+    """With scores averaged over neighbouring positions, at the threshold that is for those."""
+
+    threshold: FiniteFloat
+    claims: dict[str, str]
+
+
 class Metrics(Part):
     """`metrics.json` of an evaluation."""
 
@@ -153,6 +160,7 @@ class Metrics(Part):
     conditions_note: str
     clip_level: ClipLevel
     claims: dict[str, str]
+    tta: Averaged
     not_measured: list[str]
     warnings: list[str]
     annotated: Annotated | None = None

@@ -18,7 +18,7 @@ from uyan.evaluation.track_file import TrackSet, load_tracks
 from uyan.files import replacing
 from uyan.report import words
 from uyan.report.bars import ranked, rate_pictures, speaker_pictures
-from uyan.report.contents import Condition, KFold, Metrics, RunMetrics
+from uyan.report.contents import Condition, Event, KFold, Metrics, RunMetrics
 from uyan.report.curves import det_picture, fah_picture, score_picture, training_pictures
 from uyan.report.folds import Mean, mean_of, pooled_pictures
 from uyan.report.heat_map import heat_map
@@ -71,7 +71,7 @@ def make_report(folder: Path, out: Path, run_folder: Path | None = None) -> Path
         "pictures": _pictures(folder, metrics, tracks),
         "ranked": ranked,
         "sound": embedded(metrics.loudest_alarms, folder),
-        "annotated_sound": embedded(metrics.annotated.alarms.events if metrics.annotated else [], folder),
+        "annotated_sound": embedded(_annotated_sounds(metrics), folder),
         "run": run,
         "training": training_pictures(run.log, run.metrics.training.best_epoch) if run else [],
         "folds": folds,
@@ -84,6 +84,11 @@ def make_report(folder: Path, out: Path, run_folder: Path | None = None) -> Path
         # A name read from a file system may hold half a character, which no encoding has.
         partial.write_bytes(text.encode("utf-8", "replace"))
     return out
+
+
+def _annotated_sounds(metrics: Metrics) -> list[Event]:
+    """False alarms in annotated recordings, those that an evaluation has kept the sound of."""
+    return [event for event in metrics.annotated.alarms.events if event.snippet] if metrics.annotated else []
 
 
 def _environment() -> Environment:
