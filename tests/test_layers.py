@@ -58,6 +58,9 @@ RUNTIME = [
 RUNTIME_PACKAGES = {"numpy", "onnxruntime", "soundfile", "soxr"}
 """All that `pip install uyan` needs to listen (the command line, in `cli`, adds its own)."""
 
+ADAPTER_PACKAGES = {"uyan.runtime.devices": {"sounddevice"}}
+"""What one module needs beyond that: an extra of its own, imported where it is used."""
+
 Imports = dict[str, set[str]]
 """Module → the modules it imports; "uyan.data.cache" for our own, "torch" for a package of others."""
 
@@ -109,13 +112,15 @@ def forbidden(imports: Imports) -> list[str]:
 
 
 def foreign(imports: Imports) -> list[str]:
-    """Packages of others that a runtime layer imports beyond the four."""
+    """Packages of others that a runtime layer imports beyond the four and its adapter's own."""
     allowed = RUNTIME_PACKAGES | set(sys.stdlib_module_names)
     return [
         f"{module} imports {target}"
         for module, targets in imports.items()
         for target in sorted(targets)
-        if layer(module) in RUNTIME and not _is_ours(target) and target not in allowed
+        if layer(module) in RUNTIME
+        and not _is_ours(target)
+        and target not in allowed | ADAPTER_PACKAGES.get(module, set())
     ]
 
 

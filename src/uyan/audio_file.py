@@ -115,4 +115,4 @@ def _mono(block: NDArray[np.float32]) -> Samples:
 def write(path: Path, samples: Samples) -> None:
     """Write mono 16 kHz audio of shape (samples,) as 16-bit WAV; values beyond ±1 are clipped."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(str(path), np.clip(samples, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16")
+    soundfile.write(str(path), np.clip(samples, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16", format="WAV")

@@ -3,6 +3,7 @@
     UyanError                  anything the user can mend; the CLI prints it and exits with 2
     ├── ConfigError            a recipe, an option or a key that does not validate
     ├── AudioError             one audio file or buffer that cannot be used
+    ├── MicrophoneError        no microphone, or one that cannot be opened
     ├── DataError              the data set as a whole cannot be used
     │   ├── ManifestError      a manifest's column, row or path
     │   └── LeakageError       the same recording, speaker or audio in two splits
@@ -24,6 +25,10 @@ class ConfigError(UyanError):
 
 class AudioError(UyanError):
     """An audio file or buffer cannot be used."""
+
+
+class MicrophoneError(UyanError):
+    """There is no microphone, or it cannot be opened."""
 
 
 class DataError(UyanError):
