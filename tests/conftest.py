@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import soundfile
 from hypothesis import settings
 from numpy.typing import NDArray
 
+from fake_sounddevice import FakeSoundDevice, Plug
 from uyan.audio import SAMPLE_RATE
 from uyan.bundle import Bundle, BundleInfo, load
 from uyan.decision import DetectorConfig
@@ -34,6 +35,7 @@ WriteRecording = Callable[..., Path]
 Sound = Callable[..., NDArray[np.float32]]
 WriteCorpus = Callable[..., Path]
 Uyan = Callable[..., tuple[int, str, str]]
+PlugIn = Callable[..., FakeSoundDevice]
 
 
 @pytest.fixture
@@ -202,6 +204,24 @@ def uyan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return int(caught.value.code or 0), out, err
 
     return run
+
+
+@pytest.fixture
+def plug_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlugIn]:
+    """plug_in(Plug(…), …): these are the machine's microphones; the fake `sounddevice`, with no stream left open."""
+    made: list[FakeSoundDevice] = []
+
+    def plug(*plugs: Plug, default: int = 0) -> FakeSoundDevice:
+        made.append(FakeSoundDevice(*plugs, default=default))
+        monkeypatch.setitem(sys.modules, "sounddevice", made[-1])  # type: ignore[arg-type]
+        return made[-1]
+
+    yield plug
+    left_open = [stream.plug.name for fake in made for stream in fake.opened if not stream.closed]
+    for fake in made:
+        for stream in fake.opened:
+            stream.close()
+    assert not left_open
 
 
 @pytest.fixture

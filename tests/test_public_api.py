@@ -16,6 +16,7 @@ def test_the_public_names_are_these_and_no_other() -> None:
         "EvaluationError",
         "LeakageError",
         "ManifestError",
+        "MicrophoneError",
         "TrainingError",
         "UyanError",
         "load",

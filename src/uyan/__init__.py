@@ -16,6 +16,7 @@ from uyan.errors import (
     EvaluationError,
     LeakageError,
     ManifestError,
+    MicrophoneError,
     TrainingError,
     UyanError,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "EvaluationError",
     "LeakageError",
     "ManifestError",
+    "MicrophoneError",
     "TrainingError",
     "UyanError",
     "load",

@@ -1,15 +1,20 @@
+import csv
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from fake_sounddevice import Plug
 from uyan.audio_file import read, write
-from uyan.bundle import Bundle
+from uyan.bundle import Bundle, load
 from uyan.detector import Detection, Detector
 
 Listen = Callable[..., tuple[int, str, str]]
@@ -30,7 +35,7 @@ def sound(changing_sound: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def expected(bundle: Bundle, sound: Path) -> list[Detection]:
-    found = Detector(bundle).push(read(sound))
+    found = Detector(bundle, tta=True).push(read(sound))
     assert len(found) >= 3
     return found
 
@@ -61,7 +66,7 @@ def test_json_has_one_object_a_line(listen: Listen, bundle: Bundle, sound: Path,
 
 def test_the_threshold_can_be_given(listen: Listen, bundle: Bundle, sound: Path) -> None:
     assert listen(bundle.path, sound, "--threshold", "1") == (0, "", "")
-    found = Detector(bundle, 0.8).push(read(sound))
+    found = Detector(bundle, 0.8, tta=True).push(read(sound))
     assert [
         json.loads(line)["time_s"] for line in listen(bundle.path, sound, "--json", "--threshold", 0.8)[1].splitlines()
     ] == [each.time_s for each in found]
@@ -110,10 +115,138 @@ def test_the_others_are_heard_when_one_file_is_unreadable(
     ]
 
 
-def test_no_file_is_a_usage_error(listen: Listen, bundle: Bundle) -> None:
+def test_without_averaging_the_plain_operating_point_is_used(listen: Listen, bundle: Bundle, sound: Path) -> None:
+    times_s = [json.loads(line)["time_s"] for line in listen(bundle.path, sound, "--json", "--no-tta")[1].splitlines()]
+    assert times_s == [each.time_s for each in Detector(bundle).push(read(sound))]
+
+
+@pytest.fixture
+def other(bundle: Bundle, network: Any, tmp_path: Path) -> Bundle:
+    """The same network under another word."""
+    from uyan.export.onnx import make_bundle, network_to_onnx, save_bundle
+
+    path = tmp_path / "other.onnx"
+    info = replace(bundle.info, label="merhaba")
+    save_bundle(make_bundle(network_to_onnx(network, mels=64), info, path))
+    return load(path)
+
+
+def test_arguments_that_end_in_onnx_are_bundles_wherever_they_stand(
+    listen: Listen, bundle: Bundle, other: Bundle, sound: Path, expected: list[Detection]
+) -> None:
+    code, out, err = listen(sound, bundle.path, other.path, "--json")
+    assert (code, err) == (0, "")
+    rows = [json.loads(line) for line in out.splitlines()]
+    for label in ("günaydın", "merhaba"):
+        assert [row["time_s"] for row in rows if row["label"] == label] == [found.time_s for found in expected]
+
+
+def test_without_a_bundle_it_says_what_one_is(listen: Listen, sound: Path) -> None:
+    for arguments in ([], [sound]):
+        code, out, err = listen(*arguments)
+        assert (code, out) == (2, "")
+        assert_one_line(err)
+        assert ".onnx" in err
+
+
+def test_a_file_and_a_microphone_are_not_heard_at_once(listen: Listen, bundle: Bundle, sound: Path) -> None:
+    code, _, err = listen(bundle.path, sound, "--device", "0")
+    assert code == 2
+    assert_one_line(err)
+
+
+def test_each_detection_in_a_file_runs_the_command(
+    listen: Listen, bundle: Bundle, sound: Path, expected: list[Detection], tmp_path: Path
+) -> None:
+    program = "import os, sys; open(os.path.join(sys.argv[1], os.environ['UYAN_TIME_S']), 'w').close()"
+    (tmp_path / "out").mkdir()
+    command = shlex.join([sys.executable, "-c", program, str(tmp_path / "out")])
+    code, out, err = listen(bundle.path, sound, "--exec", command)
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == len(expected)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(f"{d.time_s:.3f}" for d in expected)
+
+
+def test_clips_of_a_file_are_kept_and_detections_are_the_same(
+    listen: Listen, bundle: Bundle, sound: Path, expected: list[Detection], tmp_path: Path
+) -> None:
+    clips = tmp_path / "clips"
+    code, out, err = listen(bundle.path, sound, "--json", "--save-clips", clips)
+    assert code == 0
+    assert [json.loads(line)["time_s"] for line in out.splitlines()] == [found.time_s for found in expected]
+    with (clips / "clips.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["event"], row["source"]) for row in rows} == {("detection", str(sound)), ("near miss", str(sound))}
+    assert err == f"{len(rows)} clips saved in {clips}; label them with: uyan data label {clips}\n"
+    assert listen(bundle.path, sound, "--save-clips", clips, "--near", "1.5")[0] == 2
+
+
+def test_microphones_are_listed(listen: Listen, plug_in: Any) -> None:
+    plug_in(Plug("built in"), Plug("Jabra", host=1, rate_hz=16_000), default=1)
+    assert listen("--list-devices") == (
+        0,
+        "  0  built in  ALSA, 1 channels, 48000 Hz\n  1  Jabra  JACK, 1 channels, 16000 Hz  (default)\n",
+        "",
+    )
+    plug_in()
+    assert listen("--list-devices") == (0, "", "no microphone; connect one\n")
+
+
+def microphone_of(sound: Path) -> Plug:
+    """It hears the sound and is gone."""
+    return Plug("Jabra", np.round(read(sound) * 32768).astype(np.int16)[:, None], quiet_end=False)
+
+
+@pytest.fixture
+def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is pressed while the microphone is gone."""
+
+    def press(microphone: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("uyan.runtime.microphone.GONE_AFTER_S", 0.1)
+    monkeypatch.setattr("uyan.runtime.microphone.Microphone._wait_for_it", press)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_without_a_file_the_microphone_is_heard_until_ctrl_c(
+    listen: Listen, bundle: Bundle, sound: Path, expected: list[Detection], plug_in: Any, tmp_path: Path
+) -> None:
+    plug_in(Plug("built in"), microphone_of(sound))
+    clips = tmp_path / "clips"
+    code, out, err = listen(bundle.path, "--json", "--device", "jabra", "--save-clips", clips)
+    assert code == 0
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [(row["time_s"], row["label"]) for row in rows] == [(found.time_s, found.label) for found in expected]
+    first, *_, detections, saved = err.splitlines()
+    assert first == "listening to Jabra for günaydın; Ctrl-C ends it"
+    assert detections == f"{len(expected)} detections"
+    assert " clips saved in " in saved
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_on_a_terminal_scores_move_above_plain_results(
+    listen: Listen, bundle: Bundle, sound: Path, expected: list[Detection], plug_in: Any, monkeypatch: Any
+) -> None:
+    plug_in(microphone_of(sound))
+    monkeypatch.setattr("uyan.cli.meter.sys.stderr.isatty", lambda: True, raising=False)
+    code, out, err = listen(bundle.path)
+    assert code == 0
+    assert out.splitlines() == [f"{found.time_s:9.3f} s  günaydın  score {found.score:.3f}" for found in expected]
+    assert "listening to Jabra" in err
+
+
+@pytest.mark.parametrize(
+    ("plugs", "said"), [([], "there is no microphone"), ([Plug("taken", busy=True)], "'taken' is busy or gone")]
+)
+def test_a_microphone_that_cannot_be_heard_is_one_line(
+    listen: Listen, bundle: Bundle, plug_in: Any, plugs: list[Plug], said: str
+) -> None:
+    plug_in(*plugs)
     code, out, err = listen(bundle.path)
     assert (code, out) == (2, "")
-    assert "FILE" in err
+    assert_one_line(err)
+    assert said in err
 
 
 PROGRAM = """

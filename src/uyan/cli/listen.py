@@ -132,7 +132,8 @@ def _hear_microphone(options: "Options", device: str | None, as_json: bool) -> N
 
 def _tell_clips(session: "Session") -> None:
     if session.folder:
-        _tell(f"{session.folder.saved} clips saved in {session.folder.folder}; label them: uyan data label")
+        folder = session.folder.folder
+        _tell(f"{session.folder.saved} clips saved in {folder}; label them with: uyan data label {folder}")
 
 
 def _tell(line: str) -> None:

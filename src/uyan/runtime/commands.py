@@ -44,6 +44,11 @@ class Commands:
         self.failed = 0
         self.left_out = 0
 
+    @property
+    def running(self) -> int:
+        """Commands that have not ended, as far as is known."""
+        return len(self._running)
+
     def heard(self, heard: Heard) -> None:
         """Start the command for the detections in it."""
         self._reap()

@@ -45,7 +45,7 @@ def devices() -> list[Device]:
     """All microphones, maybe none. Raises MicrophoneError where PortAudio is missing or does not work."""
     library = portaudio()
     try:
-        default, _ = library.default.device
+        default = library.default.device[0]
         hosts = [host["name"] for host in library.query_hostapis()]
         return [
             Device(
@@ -118,6 +118,14 @@ def opened(device: Device, callback: Callback) -> tuple[Any, Format]:
         f"microphone {device.name!r} cannot be opened at {SAMPLE_RATE} Hz nor at its own {device.rate_hz} Hz "
         f"({said}); choose another one (--list-devices), or allow this program to use it in the system's settings"
     )
+
+
+def is_running(stream: Any) -> bool:
+    """Whether PortAudio still takes the stream for one that delivers."""
+    try:
+        return bool(stream.active)
+    except portaudio().PortAudioError:
+        return False
 
 
 def look_again() -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from uyan.audio import INT16_SCALE, SAMPLE_RATE, Samples
 from uyan.errors import MicrophoneError
-from uyan.runtime.devices import BLOCK_S, Device, chosen, devices, look_again, opened
+from uyan.runtime.devices import BLOCK_S, Device, chosen, devices, is_running, look_again, opened
 from uyan.runtime.listener import Chunk
 
 QUEUE_S = 10.0
@@ -122,7 +122,7 @@ class _Capture:
                 return self._queue.get(timeout=min(POLL_S, gone_after_s))
             except queue.Empty:
                 waited_s += POLL_S
-                if waited_s >= gone_after_s or not self._stream.active:
+                if waited_s >= gone_after_s or not is_running(self._stream):
                     return None
 
     def converted(self, block: _Block) -> Samples:
