@@ -1,13 +1,15 @@
-"""Microphones by name and number, and a stream of one of them, through PortAudio (`sounddevice`, extra `mic`).
+"""Microphones by name and number, a stream of one, and the loudspeaker, through PortAudio (`sounddevice`, extra `mic`).
 
 Whatever PortAudio says becomes a MicrophoneError that says how to mend it. It knows nothing of detectors.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from uyan.audio import SAMPLE_RATE
+from uyan.audio_file import read
 from uyan.errors import MicrophoneError
 
 BLOCK_S = 0.05
@@ -118,6 +120,18 @@ def opened(device: Device, callback: Callback) -> tuple[Any, Format]:
         f"microphone {device.name!r} cannot be opened at {SAMPLE_RATE} Hz nor at its own {device.rate_hz} Hz "
         f"({said}); choose another one (--list-devices), or allow this program to use it in the system's settings"
     )
+
+
+def play_file(path: Path) -> None:
+    """An audio file through the system's loudspeaker, until its end.
+
+    Raises AudioError where it cannot be decoded, MicrophoneError where there is nothing to play it on.
+    """
+    samples, library = read(path), portaudio()
+    try:
+        library.play(samples, SAMPLE_RATE, blocking=True)
+    except library.PortAudioError as reason:
+        raise MicrophoneError(f"there is no loudspeaker that works ({reason.args[0]})") from reason
 
 
 def is_running(stream: Any) -> bool:
