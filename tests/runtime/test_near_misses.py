@@ -52,6 +52,10 @@ def test_a_rise_that_lasts_is_told_in_parts() -> None:
     assert [event.time_s for event in events] == [0, LONGEST_S, 2 * LONGEST_S]
 
 
+def test_what_stays_high_after_a_detection_belongs_to_it() -> None:
+    assert told([0.9] * 70, fires_at=2) == [Event("uyan", 0.2, 0.9, fired=True)]
+
+
 def test_the_end_of_the_stream_ends_a_rise() -> None:
     assert told([0.0, 0.6]) == [Event("uyan", 0.1, 0.6, fired=False)]
     assert told([0.9, 0.9, 0.9], fires_at=2) == [Event("uyan", 0.2, 0.9, fired=True)]

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def listen(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="BUNDLE… [FILE…]", help="Bundles (.onnx) and, unless a microphone is meant, audio."),
+        typer.Argument(metavar="BUNDLE|FILE", help="Bundles (.onnx) and, unless a microphone is meant, audio."),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="From 0 to 1, for all words; each bundle's operating point by default.")
@@ -123,7 +123,7 @@ def _hear_microphone(options: "Options", device: str | None, as_json: bool) -> N
     try:
         session.hear_stream(microphone.chunks(), microphone.device.name, lines)
     except KeyboardInterrupt:
-        lines.tell(f"{lines.detections} detections")
+        lines.tell(f"detections: {lines.detections}")
     finally:
         microphone.close()
     session.close()
@@ -133,7 +133,7 @@ def _hear_microphone(options: "Options", device: str | None, as_json: bool) -> N
 def _tell_clips(session: "Session") -> None:
     if session.folder:
         folder = session.folder.folder
-        _tell(f"{session.folder.saved} clips saved in {folder}; label them with: uyan data label {folder}")
+        _tell(f"clips saved in {folder}: {session.folder.saved}; label them with: uyan data label {folder}")
 
 
 def _tell(line: str) -> None:

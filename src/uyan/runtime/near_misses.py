@@ -13,7 +13,7 @@ from uyan.runtime.listener import Heard, Score
 QUIET_S = 0.5
 """A rise is over when its score has been lower for so long."""
 LONGEST_S = 3.0
-"""A rise that lasts is reported in parts, while its audio is still at hand."""
+"""A rise that lasts without firing is reported in parts, while its audio is still at hand."""
 REACH_S = LONGEST_S + QUIET_S
 """A near miss is known at the latest so long after its highest score, and one score more."""
 
@@ -78,7 +78,8 @@ class _Rise:
 
     def is_over(self, time_s: float, high: bool) -> bool:
         """Whether a score at that time, high or not, comes after it."""
-        return (not high and time_s - self._last_s >= QUIET_S) or time_s - self._began_s >= LONGEST_S
+        long = not self.fired and time_s - self._began_s >= LONGEST_S
+        return long or (not high and time_s - self._last_s >= QUIET_S)
 
     def add(self, score: Score, high: bool, fired: bool) -> None:
         """Take its next score."""
