@@ -225,6 +225,20 @@ def test_without_a_file_the_microphone_is_heard_until_ctrl_c(
 
 
 @pytest.mark.usefixtures("ctrl_c")
+def test_a_detection_at_the_microphone_runs_the_command(
+    listen: Listen, bundle: Bundle, sound: Path, expected: list[Detection], plug_in: Any, tmp_path: Path
+) -> None:
+    plug_in(microphone_of(sound))
+    program = "import os, sys; print('heard', os.environ['UYAN_WORD'], file=open(sys.argv[1], 'w'))"
+    command = shlex.join([sys.executable, "-c", program, str(tmp_path / "told")])
+    code, out, err = listen(bundle.path, "--exec", command)
+    assert code == 0
+    assert len(out.splitlines()) == len(expected)
+    assert (tmp_path / "told").read_text() == "heard günaydın\n"
+    assert "Traceback" not in err
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_on_a_terminal_scores_move_above_plain_results(
     listen: Listen, bundle: Bundle, sound: Path, expected: list[Detection], plug_in: Any, monkeypatch: Any
 ) -> None:

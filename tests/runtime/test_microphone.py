@@ -164,3 +164,18 @@ def test_no_microphone_or_a_busy_one_is_an_error_at_once(plug_in: Any, told: lis
     with pytest.raises(MicrophoneError, match="busy"):
         Microphone(None, told.append)
     assert told == []
+
+
+def test_nothing_but_zeros_is_said_once_and_one_sound_is_enough(plug_in: Any, told: list[str]) -> None:
+    plug_in(Plug("muted"))
+    microphone = Microphone(None, told.append)
+    collected(microphone.chunks(), 5 * SAMPLE_RATE)
+    microphone.close()
+    assert len(told) == 1
+    assert "'muted' delivers nothing but zeros: is it muted" in told[0]
+
+    plug_in(Plug("quiet room", np.array([[1]], np.int16)))
+    microphone = Microphone(None, told.append)
+    collected(microphone.chunks(), 5 * SAMPLE_RATE)
+    microphone.close()
+    assert len(told) == 1

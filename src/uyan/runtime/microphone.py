@@ -26,6 +26,8 @@ QUEUE_S = 10.0
 GONE_AFTER_S = 2.0
 """Without a block for so long the microphone is taken for unplugged."""
 RETRY_S = 1.0
+ZEROS_S = 3.0
+"""A microphone that delivers nothing but zeros for so long from the start is muted, or this program may not hear it."""
 POLL_S = 0.2
 
 Tell = Callable[[str], None]
@@ -43,6 +45,7 @@ class Microphone:
         self._gone_after_s, self._retry_s = gone_after_s, retry_s
         self.lost_samples = 0
         """At 16 kHz, left out so far because the detector fell behind."""
+        self._zero_samples: int | None = 0
         self.device = chosen(device, devices())
         self._capture = _Capture(self.device)
 
@@ -58,6 +61,7 @@ class Microphone:
             if block.cut:
                 cut = self._lost(block)
             samples = self._capture.converted(block)
+            self._notice_zeros(samples)
             if samples.size or cut is not None:
                 yield Chunk(samples, cut)
             cut = None
@@ -72,6 +76,18 @@ class Microphone:
         known = f"{lost / SAMPLE_RATE:.2f} s of audio are" if lost else "some audio is"
         self._tell(f"listening fell behind: {known} lost ({self.lost_samples / SAMPLE_RATE:.2f} s so far)")
         return lost
+
+    def _notice_zeros(self, samples: Samples) -> None:
+        """Say once that nothing is heard; None means that there is nothing to notice any more."""
+        if self._zero_samples is None:
+            return
+        self._zero_samples = None if samples.any() else self._zero_samples + samples.size
+        if self._zero_samples is not None and self._zero_samples >= ZEROS_S * SAMPLE_RATE:
+            self._zero_samples = None
+            self._tell(
+                f"microphone {self.device.name!r} delivers nothing but zeros: is it muted, or is this program not "
+                "allowed to use it (the system's privacy settings)?"
+            )
 
     def _wait_for_it(self) -> None:
         """Until it is there again; the clock stands still."""
