@@ -204,7 +204,6 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     def press(microphone: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("uyan.runtime.microphone.GONE_AFTER_S", 0.1)
     monkeypatch.setattr("uyan.runtime.microphone.Microphone._wait_for_it", press)
 
 

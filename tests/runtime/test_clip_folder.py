@@ -111,6 +111,12 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_heard(tmp_pa
         ClipFolder(tmp_path / "file", 1, told.append)
 
 
+@pytest.mark.parametrize("budget_mb", [-1.0, float("nan"), float("inf")])
+def test_a_budget_that_is_no_size_is_refused(tmp_path: Path, told: list[str], budget_mb: float) -> None:
+    with pytest.raises(ConfigError, match="budget must be a number of MB"):
+        ClipFolder(tmp_path, budget_mb, told.append)
+
+
 def test_another_table_of_that_name_is_refused(tmp_path: Path, told: list[str]) -> None:
     table = tmp_path / "clips.csv"
     table.write_text("path;word;label\n")

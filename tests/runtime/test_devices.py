@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fake_sounddevice import FakeSoundDevice, Plug, PortAudioError
-from uyan.errors import MicrophoneError, UyanError
-from uyan.runtime.devices import Device, Format, chosen, devices, opened
+from uyan.errors import AudioError, MicrophoneError, UyanError
+from uyan.runtime.devices import Device, Format, chosen, devices, is_running, look_again, opened, play_file
 
 BUILT_IN = Device(0, "Built-in Audio", "ALSA", 2, 44_100, default=False)
 JABRA = Device(3, "Jabra Speak 510", "ALSA", 1, 16_000, default=True)
@@ -97,6 +97,45 @@ def test_a_system_that_cannot_list_devices_is_said_in_words(plug_in: Any, monkey
     monkeypatch.setattr(FakeSoundDevice, "query_hostapis", broken)
     with pytest.raises(MicrophoneError, match=r"cannot be listed .*not initialized"):
         devices()
+
+
+def test_portaudio_that_does_not_start_again_is_said_in_words(plug_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise PortAudioError("Error initializing PortAudio: Host API not found", -9979)
+
+    monkeypatch.setattr(plug_in(), "_initialize", broken)
+    with pytest.raises(MicrophoneError, match=r"cannot be listed .*Host API not found"):
+        look_again()
+
+
+def test_a_stream_that_portaudio_does_not_know_any_more_does_not_run(plug_in: Any) -> None:
+    class Lost:
+        @property
+        def active(self) -> bool:
+            raise PortAudioError("Error: Invalid stream pointer", -9988)
+
+    plug_in()
+    assert not is_running(Lost())
+
+
+def test_a_file_is_played_to_its_end(plug_in: Any, write_recording: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[tuple[int, int, bool]] = []
+    fake = plug_in()
+    file = write_recording("a.wav", 0.5)
+    monkeypatch.setattr(
+        fake, "play", lambda samples, rate_hz, blocking: played.append((samples.size, rate_hz, blocking)), raising=False
+    )
+    play_file(file)
+    assert played == [(8000, 16_000, True)]
+
+    def silent(*_: Any, **__: Any) -> None:
+        raise PortAudioError("Error querying device -1", -1)
+
+    monkeypatch.setattr(fake, "play", silent)
+    with pytest.raises(MicrophoneError, match="no loudspeaker that works"):
+        play_file(file)
+    with pytest.raises(AudioError, match=r"none\.wav"):
+        play_file(file.with_name("none.wav"))
 
 
 @pytest.mark.parametrize(

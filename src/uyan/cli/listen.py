@@ -71,8 +71,8 @@ def listen(
     if list_devices:
         return _show_devices()
     given = paths or []
-    files = [path for path in given if path.suffix != ".onnx"]
-    bundles = [load(path) for path in given if path.suffix == ".onnx"]
+    files = [path for path in given if path.suffix.lower() != ".onnx"]
+    bundles = [load(path) for path in given if path not in files]
     if not bundles:
         raise ConfigError("no bundle given; name at least one file that ends in .onnx, as uyan run makes it")
     if device is not None and files:

@@ -114,7 +114,7 @@ def meter(scores: Mapping[str, float], thresholds: Mapping[str, float], last: Ma
         style = "green" if scores[label] >= threshold else ""
         lines.append(Text.assemble(f"{label:<{width}} ", (bar(scores[label], threshold), style)))
         lines[-1].append(f" {scores[label]:.3f}  {fired}")
-    return Text("\n").join(lines)
+    return Text("\n", no_wrap=True, overflow="crop").join(lines)
 
 
 def bar(score: float, threshold: float, cells: int = BAR_CELLS) -> str:

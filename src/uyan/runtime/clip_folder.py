@@ -8,6 +8,7 @@ once; nothing in a name comes from a bundle. It knows nothing of streams.
 import csv
 import hashlib
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,8 +32,11 @@ class ClipFolder:
     def __init__(self, folder: Path, budget_mb: float, tell: Callable[[str], None]) -> None:
         """All .wav files in the folder count against the budget; `tell` hears once why no more are saved.
 
-        Raises ConfigError for a folder that cannot be written or whose `clips.csv` is another table.
+        Raises ConfigError for a budget that is no size, a folder that cannot be written or whose `clips.csv` is
+        another table.
         """
+        if not 0 <= budget_mb < math.inf:
+            raise ConfigError(f"the clips' budget must be a number of MB, not {budget_mb}")
         self.folder, self._tell = folder, tell
         self._budget_bytes = round(budget_mb * BYTES_PER_MB)
         self.saved = 0

@@ -94,13 +94,14 @@ class Microphone:
         self.close()
         self._tell(f"microphone {self.device.name!r} is gone; waiting for it to come back")
         while True:
+            time.sleep(self._retry_s)
             try:
                 look_again()
                 self.device = self._found_again()
                 self._capture = _Capture(self.device)
                 break
             except MicrophoneError:
-                time.sleep(self._retry_s)
+                continue  # not there yet, or still busy
         self._tell(f"listening again to microphone {self.device.name!r}")
 
     def _found_again(self) -> Device:
