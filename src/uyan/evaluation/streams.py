@@ -164,8 +164,8 @@ def lead_for(window_s: float) -> float:
 def joined_noise(members: Sequence[Member], seed: int = 42, most_s: float = NOISE_S) -> Samples | None:
     """Noise recordings one after the other, shape (samples,), to mix in; None where there are none.
 
-    Of more than `most_s` seconds random stretches of up to `NOISE_STRETCH_S`, from all recordings alike, until they make
-    so much; stretches without any sound are left out.
+    Of more than `most_s` seconds, random stretches of up to `NOISE_STRETCH_S` from all recordings alike, until they
+    make so much; stretches without any sound are left out.
     """
     if not members:
         return None
