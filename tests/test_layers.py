@@ -16,15 +16,17 @@ MAY_IMPORT = {
     # layer       its own files and those of
     "errors": "",
     "files": "",
+    "protobuf": "",
     "audio": "errors files",
     "audio_file": "errors files audio",
     "frontend": "errors files audio",
     "decision": "errors files audio frontend",
-    "container": "errors files audio frontend",
+    "frontend_onnx": "errors files protobuf audio frontend",
+    "container": "errors files protobuf audio frontend",
     "bundle": "errors files audio frontend decision container",
     "hop_scorer": "errors files audio frontend decision container bundle",
     "detector": "errors files audio frontend decision container bundle hop_scorer",
-    "runtime": "errors files audio audio_file frontend decision container bundle hop_scorer detector",
+    "runtime": "errors files audio audio_file frontend frontend_onnx decision container bundle hop_scorer detector",
     "data": "errors files audio audio_file frontend",
     "voices": "errors files audio audio_file frontend data",
     "model": "errors",
@@ -33,9 +35,9 @@ MAY_IMPORT = {
     "report": "errors files audio audio_file frontend decision data evaluation",
     "export": "errors files audio frontend decision container bundle model evaluation",
     "recipe": "errors files audio audio_file frontend decision data model training",
-    "pipeline": "errors files audio audio_file frontend decision container bundle hop_scorer detector runtime "
+    "pipeline": "errors files audio audio_file frontend frontend_onnx decision container bundle hop_scorer detector runtime "
     "data voices model training evaluation report export recipe uyan",
-    "cli": "errors files audio audio_file frontend decision container bundle hop_scorer detector runtime "
+    "cli": "errors files audio audio_file frontend frontend_onnx decision container bundle hop_scorer detector runtime "
     "data voices model training evaluation report export recipe pipeline uyan",
     "uyan": "errors bundle detector",
 }
@@ -44,9 +46,11 @@ MAY_IMPORT = {
 RUNTIME = [
     "errors",
     "files",
+    "protobuf",
     "audio",
     "audio_file",
     "frontend",
+    "frontend_onnx",
     "decision",
     "container",
     "bundle",

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator
 
 from uyan.errors import BundleError
+from uyan.protobuf import BYTES, FIXED32, FIXED64, VARINT, field, varint
 
 METADATA_KEY, CHECKSUM_KEY = "uyan", "uyan_sha256"
 
@@ -31,7 +32,6 @@ OPERATORS = frozenset(
 """All that the export of the network writes. Others could loop, or fill the memory from a few bytes."""
 MOST_JOINS = 9
 """`Concat` nodes, each of two inputs, in the largest network: as a chain, more could fill the memory as well."""
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def seal(model: bytes, text: str) -> bytes:
@@ -39,8 +39,7 @@ def seal(model: bytes, text: str) -> bytes:
     bare = _without_metadata(model)
     entries = ((METADATA_KEY, text), (CHECKSUM_KEY, _checksum(bare, text)))
     return bare + b"".join(
-        _field(_MODEL_METADATA, _field(_ENTRY_KEY, key.encode()) + _field(_ENTRY_VALUE, value.encode()))
-        for key, value in entries
+        field(_MODEL_METADATA, field(_ENTRY_KEY, key) + field(_ENTRY_VALUE, value)) for key, value in entries
     )
 
 
@@ -109,11 +108,11 @@ def _walk(data: bytes) -> Iterator[tuple[int, int, int, bytes | int]]:
         tag, at = _read_tag(data, at)
         number, wire = tag >> 3, tag & 7
         value: bytes | int
-        if wire == _VARINT:
+        if wire == VARINT:
             value, at = _read_varint(data, at)
-        elif wire in (_BYTES, _FIXED32, _FIXED64):
-            size = 4 if wire == _FIXED32 else 8
-            if wire == _BYTES:
+        elif wire in (BYTES, FIXED32, FIXED64):
+            size = 4 if wire == FIXED32 else 8
+            if wire == BYTES:
                 size, at = _read_varint(data, at)
             if at + size > len(data):
                 raise BundleError("the file is truncated")
@@ -126,7 +125,7 @@ def _walk(data: bytes) -> Iterator[tuple[int, int, int, bytes | int]]:
 def _read_tag(data: bytes, at: int) -> tuple[int, int]:
     """Only as protobuf writes it: it reads longer ones too but keeps 32 bits, which names another field."""
     tag, end = _read_varint(data, at)
-    if tag >= 2**32 or data[at:end] != _varint(tag):
+    if tag >= 2**32 or data[at:end] != varint(tag):
         raise BundleError("not an ONNX file")
     return tag, end
 
@@ -148,16 +147,3 @@ def _as_bytes(value: bytes | int | None) -> bytes:
     if not isinstance(value, bytes):
         raise BundleError("not an ONNX file")
     return value
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    return _varint(number << 3 | _BYTES) + _varint(len(payload)) + payload
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

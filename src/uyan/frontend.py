@@ -101,7 +101,7 @@ def log_mel(samples: Samples, config: FrontendConfig) -> Features:
     # `sliding_window_view` checks more than a stream's ten frames take to transform.
     strides = (HOP_SAMPLES * samples.strides[0], samples.strides[0])
     framed = np.lib.stride_tricks.as_strided(samples, (frames, FRAME_SAMPLES), strides, writeable=False)
-    hann, bands = _hann(), _bands(config)
+    hann, bands = hann_window(), _bands(config)
     # Buffers are reused from block to block: fresh ones cost more in page faults than the transform itself.
     rows = min(-(-frames // PRODUCT_FRAMES) * PRODUCT_FRAMES, BLOCK_FRAMES)
     padded = np.zeros((rows, FFT_SAMPLES), np.float32)
@@ -125,7 +125,8 @@ def log_mel(samples: Samples, config: FrontendConfig) -> Features:
 
 
 @lru_cache(maxsize=1)
-def _hann() -> NDArray[np.float32]:
+def hann_window() -> NDArray[np.float32]:
+    """The window, periodic, shape (frame samples,)."""
     phase = 2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES
     return (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
 
