@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from uyan import __version__
-from uyan.cli import ablate, card, curve, data, demo, evaluate, export, kfold, listen, pretrain, run, shift, verify
+from uyan.cli import ablate, card, curve, data, demo, evaluate, export, kfold, listen, pretrain, run, shift, verify, web
 from uyan.errors import UyanError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -38,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
-COMMANDS = (run, evaluate, shift, kfold, curve, ablate, pretrain, export, card, listen, verify, demo)
+COMMANDS = (run, evaluate, shift, kfold, curve, ablate, pretrain, export, card, listen, web, verify, demo)
 for command in COMMANDS:
     command.register(app)
 

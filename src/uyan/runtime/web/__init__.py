@@ -1,0 +1,1 @@
+"""The detector in a browser: the page, what is served with it, and the server."""

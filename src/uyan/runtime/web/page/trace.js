@@ -1,0 +1,54 @@
+// The last seconds of scores as a line on a canvas, with the threshold and a mark for every detection.
+
+const SHOWN_S = 20;
+const MARGIN = 6;
+
+export class Trace {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.threshold = 0.5;
+    this.clear();
+    new ResizeObserver(() => this.draw()).observe(canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+  }
+
+  /** Nothing heard yet. */
+  clear() {
+    this.hops = [];
+    this.draw();
+  }
+
+  /** More hops, {time_s, score, fired}. */
+  add(hops) {
+    this.hops.push(...hops);
+    const newest = this.hops.at(-1)?.time_s ?? 0;
+    this.hops = this.hops.filter(({ time_s }) => time_s >= newest - SHOWN_S);
+    this.draw();
+  }
+
+  draw() {
+    const { canvas } = this;
+    const scale = devicePixelRatio;
+    [canvas.width, canvas.height] = [canvas.clientWidth * scale, canvas.clientHeight * scale];
+    const pen = canvas.getContext("2d");
+    pen.scale(scale, scale);
+    const colour = (name) => getComputedStyle(canvas).getPropertyValue(name);
+    const end = Math.max(this.hops.at(-1)?.time_s ?? 0, SHOWN_S);
+    const x = (time_s) => canvas.clientWidth * (1 - (end - time_s) / SHOWN_S);
+    const y = (score) => MARGIN + (canvas.clientHeight - 2 * MARGIN) * (1 - score);
+    for (const { time_s } of this.hops.filter(({ fired }) => fired)) {
+      line(pen, [[x(time_s), 0], [x(time_s), canvas.clientHeight]], colour("--heard"), 3);
+    }
+    line(pen, [[0, y(this.threshold)], [canvas.clientWidth, y(this.threshold)]], colour("--quiet"), 1, [5, 4]);
+    line(pen, this.hops.map(({ time_s, score }) => [x(time_s), y(score)]), colour("--accent"), 2);
+  }
+}
+
+function line(pen, points, colour, width, dashes = []) {
+  pen.beginPath();
+  for (const [x, y] of points) pen.lineTo(x, y);
+  pen.strokeStyle = colour;
+  pen.lineWidth = width;
+  pen.setLineDash(dashes);
+  pen.stroke();
+}
