@@ -35,8 +35,8 @@ MAY_IMPORT = {
     "report": "errors files audio audio_file frontend decision data evaluation",
     "export": "errors files audio frontend decision container bundle model evaluation",
     "recipe": "errors files audio audio_file frontend decision data model training",
-    "pipeline": "errors files audio audio_file frontend frontend_onnx decision container bundle hop_scorer detector runtime "
-    "data voices model training evaluation report export recipe uyan",
+    "pipeline": "errors files audio audio_file frontend frontend_onnx decision container bundle hop_scorer detector "
+    "runtime data voices model training evaluation report export recipe uyan",
     "cli": "errors files audio audio_file frontend frontend_onnx decision container bundle hop_scorer detector runtime "
     "data voices model training evaluation report export recipe pipeline uyan",
     "uyan": "errors bundle detector",

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, Tab, chromium
 
+from browser import CHROMIUM, Tab, chromium
 from uyan.report.page import make_report
 
 pytestmark = [

@@ -34,6 +34,7 @@ export class Detector {
 /** The detector of the bundle that lies beside this page. */
 export async function loadDetector() {
   const ort = await import("./vendor/ort.wasm.bundle.min.mjs");
+  ort.env.logLevel = "error"; // it warns of every processor, since a browser names none
   ort.env.wasm.numThreads = 1; // a hop takes a millisecond; threads need headers that static hosts rarely send
   ort.env.wasm.wasmPaths = { wasm: new URL("vendor/ort-wasm-simd-threaded.wasm", document.baseURI).href };
   const info = await (await fetch("bundle.json")).json();

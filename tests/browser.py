@@ -56,14 +56,14 @@ class Tab:
         assert "error" not in answer, answer
         return dict(answer["result"])
 
-    def open(self, page: Path, width: int, dark: bool = False) -> None:
-        """Show a file in a window so wide, and wait until it is loaded."""
+    def open(self, page: Path | str, width: int, dark: bool = False) -> None:
+        """Show a file or an address in a window so wide, and wait until it is loaded."""
         size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
         self.tell("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.tell("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
-        self.tell("Page.navigate", url=page.as_uri())
+        self.tell("Page.navigate", url=page.as_uri() if isinstance(page, Path) else page)
         if not any(event["method"] == "Page.loadEventFired" for event in self.events):
             next(found for found in self._messages() if found.get("method") == "Page.loadEventFired")
 
@@ -100,14 +100,14 @@ class Tab:
 
 
 @contextlib.contextmanager
-def chromium(profile: Path) -> Iterator[Tab]:
-    """A fresh browser with an empty page; needs `CHROMIUM`."""
+def chromium(profile: Path, *more: str) -> Iterator[Tab]:
+    """A fresh browser with an empty page, started with more flags if wanted; needs `CHROMIUM`."""
     assert CHROMIUM
     theirs_in, commands = os.pipe()
     answers, theirs_out = os.pipe()
     # High numbers: neither may be 3 or 4 before both are copied there.
     passed = [fcntl.fcntl(end, fcntl.F_DUPFD, 64) for end in (theirs_in, theirs_out)]
-    flags = [*_FLAGS, f"--user-data-dir={profile}", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    flags = [*_FLAGS, *more, f"--user-data-dir={profile}", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     start = [sys.executable, "-S", "-c", _EXEC, *map(str, passed), CHROMIUM, *flags]
     process = subprocess.Popen(start, pass_fds=passed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for end in (theirs_in, theirs_out, *passed):
