@@ -28,7 +28,7 @@ def test_it_writes_a_folder(uyan: Any, bundle: Bundle, tmp_path: Path) -> None:
 def test_it_serves_until_interrupted_and_needs_no_training_packages(bundle: Bundle) -> None:
     script = """
 import sys
-for name in ("torch", "onnx", "pydantic", "polars", "scipy"):
+for name in ("torch", "onnx", "polars", "scipy"):
     sys.modules[name] = None
 from uyan.cli.main import main
 main()

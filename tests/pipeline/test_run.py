@@ -34,12 +34,13 @@ EPOCHS = 6
 WriteCorpus = Callable[..., Path]
 PROMISED = (
     "bundle.onnx", "config.yaml", "det.csv", "det.png", "hard_negatives.png", "metrics.json", "model_card.md",
-    "operating_point.png", "quarantine.csv", "splits.csv", "stats.json", "tracks.npz",
+    "frontend.onnx", "operating_point.png", "quarantine.csv", "splits.csv", "stats.json", "tracks.npz",
 )  # fmt: skip
 DETERMINED = (
     "bundle.onnx",
     "config.yaml",
     "det.csv",
+    "frontend.onnx",
     "metrics.json",
     "model_card.md",
     "splits.csv",
@@ -264,7 +265,7 @@ AFTER: dict[Stage, set[str]] = {
     "train": {"training"},
     "calibrate": {"operating_point.png"},
     "evaluate": {"metrics.json", "det.csv", "det.png", "hard_negatives.png", "tracks.npz"},
-    "export": {"bundle.onnx", "model_card.md"},
+    "export": {"bundle.onnx", "frontend.onnx", "model_card.md"},
 }
 
 
