@@ -3,6 +3,7 @@
 #   make test         set-up, then all tests with coverage
 #   make check        set-up, then linter, formatter and types
 #   make bench        set-up, then every figure the README claims about speed and memory
+#   make wheel        set-up, then dist/*.whl with onnxruntime-web inside; needs npm
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ READY := $(VENV)/.ready
 # Threads that spin while they wait take the cores of loader processes.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: quickstart test test-fast check bench bench-peers clean
+.PHONY: quickstart test test-fast check bench bench-peers wheel clean
 
 quickstart: $(READY)
 	$(BIN)/uyan demo --out runs/demo
@@ -34,6 +35,10 @@ bench: $(READY)
 HOURS ?= 1
 bench-peers: $(READY)
 	$(BIN)/python -m bench.peers --data $(DATA) --bundle $(BUNDLES) --hours $(HOURS) --out runs/peers
+
+wheel: $(READY)
+	$(BIN)/python -m uyan.runtime.web.vendor_files
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 # torch's CPU wheel is taken where pip finds one; the cap on torch in pyproject.toml keeps CUDA libraries out there.
 $(READY): pyproject.toml

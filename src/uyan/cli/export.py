@@ -13,8 +13,8 @@ def register(app: typer.Typer) -> None:
         "export",
         help="Write frontend.onnx, samples to log-mel features, beside a finished run's bundle; with --int8 the bundle "
         "in eight bits as well, measured against the bundle on the run's test split.\n\n"
-        "No eight bits are written where they miss more than half a point more, or have more false alarms than a fifth of the "
-        "target FAH (one at least) allows.\n\n"
+        "No eight bits are written where they miss more than half a point more, or have more false alarms than a fifth "
+        "of the target FAH (one at least) allows.\n\n"
         "Example: uyan export runs/jarvis --int8",
     )(export)
 
