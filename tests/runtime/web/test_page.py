@@ -56,6 +56,15 @@ NAMELESS = """[...document.querySelectorAll("button, input, select, audio")].fil
   && !e.labels?.length && !e.controls && !e.ariaLabel).map(e => e.outerHTML.slice(0, 80))"""
 
 
+UNABLE = """(original => {
+  AudioContext.prototype.createMediaStreamSource = function (stream) {
+    if (this.sampleRate === 16000) throw new DOMException("another sample rate", "NotSupportedError");
+    return original.call(this, stream);
+  };
+})(AudioContext.prototype.createMediaStreamSource)"""
+"""As Firefox does."""
+
+
 def wait_until(tab: Tab, expression: str) -> Any:
     """The value of an expression once it is true."""
     deadline_s = time.monotonic() + PATIENCE_S
@@ -127,14 +136,16 @@ def as_microphone(path: Path) -> tuple[str, ...]:
     )
 
 
+@pytest.mark.parametrize("prepared", ["true", UNABLE], ids=["resampled-by-the-browser", "resampled-by-the-page"])
 def test_a_wav_as_the_microphone_fires_when_python_fires(
-    site: dict[str, bytes], server: SiteServer, bundle: Bundle, microphone: Path, tmp_path: Path
+    site: dict[str, bytes], server: SiteServer, bundle: Bundle, microphone: Path, tmp_path: Path, prepared: str
 ) -> None:
     """The microphone starts at an unknown moment: the hops of Python are moved to every place they could have."""
     sound, _ = soundfile.read(microphone, dtype="int16")
     with chromium(tmp_path / "profile", *as_microphone(microphone)) as tab:
         tab.open(server.url, 1000)
         wait_until(tab, f"{READY} === 'Ready.'")
+        tab.ask(prepared)
         tab.ask("document.getElementById('listen').click()")
         count = "document.querySelectorAll('#detections li').length"
         wait_until(tab, f"{count} >= {len(SILENCES_S)}")

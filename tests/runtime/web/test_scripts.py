@@ -147,6 +147,35 @@ process.stdout.write(zipFile(dataSet(takes)));
     assert code == 0, out + err
 
 
+@pytest.mark.parametrize(
+    ("rate_hz", "frequency_hz", "kept"),
+    [(rate_hz, frequency_hz, True) for rate_hz in (8_000, 44_100, 48_000) for frequency_hz in (100.0, 3000.0)]
+    + [(rate_hz, frequency_hz, False) for rate_hz in (44_100, 48_000) for frequency_hz in (9500.0, 15_000.0)],
+)
+def test_another_rate_keeps_speech_and_folds_nothing_back(
+    scripts: Path, rate_hz: int, frequency_hz: float, kept: bool
+) -> None:
+    """In chunks of any size; tones above half the new rate must not come back as others."""
+    script = """
+import { Resampler } from "./resampler.js";
+const { rate, frequency, sizes } = given;
+const resampler = new Resampler(rate, 16000);
+let at = 0;
+const found = sizes.flatMap((size) => {
+  const tone = Float32Array.from({ length: size }, () => Math.sin((2 * Math.PI * frequency * at++) / rate));
+  return [...resampler.push(tone)];
+});
+console.log(JSON.stringify(found));
+"""
+    sizes = [1, 0, 7, 128, 1600, 1600, 3, 4801, 1600]
+    given = {"rate": rate_hz, "frequency": frequency_hz, "sizes": sizes}
+    found = np.array(json.loads(answer(scripts, script, given)))
+    assert abs(found.size - sum(sizes) * SAMPLE_RATE / rate_hz) < 64
+    times_s = np.arange(found.size) / SAMPLE_RATE
+    expected = np.sin(2 * np.pi * frequency_hz * times_s) if kept else np.zeros(found.size)
+    assert np.abs(found - expected)[100:].max() < 0.005
+
+
 def test_the_sum_is_zlib_s(scripts: Path) -> None:
     import zlib
 

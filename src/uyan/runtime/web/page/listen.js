@@ -30,14 +30,13 @@ export async function startListening() {
 function connectThreshold(operatingPoint, onChange) {
   const slider = element("threshold");
   const show = () => {
-    element("threshold-value").value = Number(slider.value).toFixed(4).replace(/0$/, "");
+    element("threshold-value").value = String(Number(Number(slider.value).toFixed(6)));
     onChange(Number(slider.value));
   };
   const reset = () => {
     slider.step = "any"; // the operating point may lie between two steps
     slider.value = operatingPoint;
     show();
-    onChange(operatingPoint);
   };
   slider.addEventListener("input", show);
   slider.addEventListener("pointerdown", () => (slider.step = "0.0025"));
@@ -61,10 +60,9 @@ function connectButton(detector, trace) {
   };
   const take = (block) => {
     // One after the other: a hop's memory is the next one's input.
-    pushed = pushed.then(async () => {
-      if (microphone) show(await detector.push(block), detector.label, trace);
-    });
-    pushed.catch((reason) => say(`The detector stopped (${reason.message}).`, true));
+    pushed = pushed
+      .then(async () => microphone && show(await detector.push(block), detector.label, trace))
+      .catch((reason) => say(`The detector stopped (${reason.message}).`, true));
   };
   button.addEventListener("click", async () => {
     if (microphone) return stop("Stopped.");

@@ -1,4 +1,4 @@
-// On the audio thread: hands the microphone's samples over, a tenth of a second at a time.
+// On the audio thread: hands the microphone's samples over, 1,600 at a time: a tenth of a second at 16 kHz.
 
 const BLOCK_SAMPLES = 1600;
 
