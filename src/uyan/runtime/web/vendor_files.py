@@ -59,4 +59,5 @@ if __name__ == "__main__":
     try:
         fetch()
     except OSError as failed:
-        sys.exit(f"error: {failed}")
+        print(f"error: {failed}", file=sys.stderr)
+        sys.exit(2)
