@@ -61,9 +61,14 @@ RUNTIME = [
 ]
 RUNTIME_PACKAGES = {"numpy", "onnxruntime", "soundfile", "soxr"}
 """All that `pip install uyan` needs to listen (the command line, in `cli`, adds its own)."""
-
-ADAPTER_PACKAGES = {"uyan.runtime.devices": {"sounddevice"}}
-"""What one module needs beyond that: an extra of its own, imported where it is used."""
+ADAPTER_PACKAGES = {
+    "uyan.runtime.devices": {"sounddevice"},
+    "uyan.runtime.wyoming_events": {"wyoming"},
+    "uyan.runtime.wyoming_stream": {"wyoming"},
+    "uyan.runtime.wyoming_server": {"wyoming"},
+    "uyan.runtime.announcement": {"zeroconf"},
+}
+"""What an extra brings, for the files that are nothing without it."""
 
 Imports = dict[str, set[str]]
 """Module → the modules it imports; "uyan.data.cache" for our own, "torch" for a package of others."""
@@ -116,15 +121,14 @@ def forbidden(imports: Imports) -> list[str]:
 
 
 def foreign(imports: Imports) -> list[str]:
-    """Packages of others that a runtime layer imports beyond the four and its adapter's own."""
+    """Packages of others that a runtime layer imports beyond the four and those of an adapter's extra."""
     allowed = RUNTIME_PACKAGES | set(sys.stdlib_module_names)
     return [
         f"{module} imports {target}"
         for module, targets in imports.items()
         for target in sorted(targets)
-        if layer(module) in RUNTIME
-        and not _is_ours(target)
-        and target not in allowed | ADAPTER_PACKAGES.get(module, set())
+        if layer(module) in RUNTIME and not _is_ours(target)
+        if target not in allowed | ADAPTER_PACKAGES.get(module, set())
     ]
 
 

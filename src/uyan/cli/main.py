@@ -11,10 +11,28 @@ import typer
 from typer.core import TyperGroup
 
 from uyan import __version__
-from uyan.cli import ablate, card, curve, data, demo, evaluate, export, kfold, listen, pretrain, run, shift, verify, web
+from uyan.cli import (
+    ablate,
+    card,
+    curve,
+    data,
+    demo,
+    evaluate,
+    export,
+    kfold,
+    listen,
+    pretrain,
+    run,
+    serve,
+    shift,
+    verify,
+    web,
+)
 from uyan.errors import UyanError
 
 BAD_INPUT, INTERRUPTED = 2, 130
+EXTRAS = {"wyoming": "serve", "zeroconf": "zeroconf"}
+"""Of packages that are not for training, the extra that brings them."""
 
 
 class _Commands(TyperGroup):
@@ -38,7 +56,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
-COMMANDS = (run, evaluate, shift, kfold, curve, ablate, pretrain, export, card, listen, web, verify, demo)
+COMMANDS = (run, evaluate, shift, kfold, curve, ablate, pretrain, export, card, listen, serve, web, verify, demo)
 for command in COMMANDS:
     command.register(app)
 
@@ -63,7 +81,8 @@ def main() -> None:
         print(f"error: {reason}", file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
     except ModuleNotFoundError as reason:
-        print(f"error: {reason.name} is not installed; pip install 'uyan[train]'", file=sys.stderr)
+        extra = EXTRAS.get((reason.name or "").split(".")[0], "train")
+        print(f"error: {reason.name} is not installed; pip install 'uyan[{extra}]'", file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
 
 
