@@ -48,9 +48,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.clients < 1 or not 0 < self.idle_s < float("inf"):
-            raise ConfigError(
-                f"a server needs room for one client and time for it, not {self.clients}, {self.idle_s} s"
-            )
+            given = f"{self.clients} clients and {self.idle_s:g} s"
+            raise ConfigError(f"a server needs room for a client or more, and time for them, not {given}")
 
 
 class WakeServer:
@@ -121,6 +120,7 @@ class WakeServer:
             else:
                 self.refused += 1
                 await self._send(writer, Error(f"{self._limits.clients} clients are here; no more are served").event())
+            await _hang_up(reader, writer)
         except TimeoutError:
             log.info("a client is sent away: it was silent, or left its answers unread, for too long")
         except OSError as reason:
@@ -128,7 +128,7 @@ class WakeServer:
         except asyncio.CancelledError:
             log.debug("a client is sent away: the server stops")
         finally:
-            await self._close(writer)
+            writer.transport.abort()
             self._present.discard(task)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -149,14 +149,19 @@ class WakeServer:
         async with asyncio.timeout(self._limits.write_s):
             await async_write_event(event, writer)
 
-    @staticmethod
-    async def _close(writer: asyncio.StreamWriter) -> None:
-        """Let it read the last answers, but not for ever."""
-        writer.close()
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            async with asyncio.timeout(CLOSE_S):
-                await writer.wait_closed()
-        writer.transport.abort()
+
+async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Say that this was all, and wait a little for the client to go.
+
+    Closed at once, with something of it unread, the connection would be reset and the last answers lost.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            writer.transport.set_write_buffer_limits(0)
+            await writer.drain()
+            writer.write_eof()
+            while await reader.read(MAX_LINE_BYTES):
+                pass
 
 
 async def serve_until_signalled(server: WakeServer, announced_as: str | None, tell: Callable[[str], None]) -> None:

@@ -149,9 +149,9 @@ class WakeStream:
 
 
 def _plain(name: str) -> str:
-    """A name as people write it in other places.
+    """A name as people write it in other places; dotted and dotless i are one, as capitals do not tell them apart.
 
-    >>> _plain("Hey_Jarvis ")
-    'hey jarvis'
+    >>> _plain("Hey_Jarvis "), _plain("GÜNAYDIN") == _plain("günaydın")
+    ('hey jarvis', True)
     """
-    return name.replace("_", " ").strip().casefold()
+    return name.replace("_", " ").strip().casefold().replace("i\u0307", "i").replace("ı", "i")
