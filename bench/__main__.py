@@ -23,6 +23,7 @@ from bench.front_end import front_end_speed
 from bench.loading_share import loading_share
 from bench.measure import QUIET_LOAD, Figure, conditions, in_fresh_process
 from bench.mining import mining_memory, mining_speed
+from bench.server import server_load, server_soak
 from bench.start_up import start_up
 from bench.streaming import streaming_cost
 
@@ -37,7 +38,9 @@ class Benchmark(NamedTuple):
     slow: bool = False
 
 
-def benchmarks(clips: int, budget_gb: float, data: Path | None, out: Path | None = None) -> dict[str, Benchmark]:
+def benchmarks(
+    clips: int, budget_gb: float, data: Path | None, out: Path | None = None, soak_minutes: float = 60.0
+) -> dict[str, Benchmark]:
     """All of them, by name, in the order of the table."""
     return {
         "front-end": Benchmark(front_end_speed, True),
@@ -51,6 +54,8 @@ def benchmarks(clips: int, budget_gb: float, data: Path | None, out: Path | None
         "augmentation-cost": Benchmark(augmentation_cost, True),
         "cache-memory": Benchmark(partial(cache_memory, clips, budget_gb), False),
         "start-up": Benchmark(start_up, False),
+        "server": Benchmark(server_load, False),
+        "server-soak": Benchmark(partial(server_soak, soak_minutes, out), False, slow=True),
         "duplicates": Benchmark(partial(duplicates_scale, clips), False, slow=True),
     }
 
@@ -82,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if state["load_average"] > QUIET_LOAD:
         print(f"warning: load average {state['load_average']}: other work slows these figures", file=sys.stderr)
     figures: list[Figure] = []
-    chosen = benchmarks(options.clips, options.budget_gb, options.data, options.out)
+    chosen = benchmarks(options.clips, options.budget_gb, options.data, options.out, options.soak_minutes)
     for name, benchmark in chosen.items():
         if name in options.names or (not options.names and (options.slow or not benchmark.slow)):
             print(f"{name} ...", file=sys.stderr)
@@ -101,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
         "--clips", type=int, default=CLIPS, help="clips in the cache (19 kB each on disk) and the search"
     )
     parser.add_argument("--budget-gb", type=float, default=1.0, help="memory budget of the cache, GiB")
-    parser.add_argument("--slow", action="store_true", help="the search for near-duplicates too")
+    parser.add_argument("--soak-minutes", type=float, default=60.0, help="how long clients come and go at a server")
+    parser.add_argument("--slow", action="store_true", help="the soak and the search for near-duplicates too")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="folder of results.json and of curves")
     return parser
 

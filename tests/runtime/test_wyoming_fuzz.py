@@ -21,8 +21,6 @@ INPUTS, AT_ONCE = 3000, 25
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
 NAMES = ["describe", "detect", "audio-start", "audio-chunk", "audio-stop", "ping"]
 TYPES = st.sampled_from(NAMES) | st.text(max_size=8)
-    max_size=8
-)
 LENGTHS = st.none() | st.integers(0, 64) | VALUES | st.integers(2**19 - 1, 2**70)
 FIELDS = st.fixed_dictionaries(
     {},
