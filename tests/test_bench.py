@@ -20,6 +20,7 @@ from bench.front_end import front_end_speed
 from bench.loading_share import loading_share
 from bench.measure import Figure, in_fresh_process, medians_s, speech_like
 from bench.mining import mining_memory, mining_speed
+from bench.server import server_load, server_soak
 from bench.start_up import start_up
 from bench.streaming import streaming_cost
 
@@ -94,6 +95,24 @@ def test_memory_of_cached_clips(monkeypatch: pytest.MonkeyPatch) -> None:
     assert memory.target == pytest.approx(0.55)
     assert 0 <= memory.value < 0.5
     assert speed.value > 0
+
+
+@pytest.mark.slow
+def test_server() -> None:
+    figures = server_load(clients=3, seconds=4.0)
+    lost, made_up, *_ = values(figures).values()
+    assert (lost, made_up) == (0, 0)
+    due = int(figures[0].note.split()[1].rstrip(","))
+    assert due > 0
+
+
+@pytest.mark.slow
+def test_server_soak(tmp_path: Path) -> None:
+    apart, _ = values(server_soak(minutes=0.1, out=tmp_path)).values()
+    assert apart >= 0
+    head, *rows = (tmp_path / "server-soak.csv").read_text(encoding="utf-8").splitlines()
+    assert head == "second,resident_mib"
+    assert len(rows) > 10
 
 
 def test_start_up() -> None:
