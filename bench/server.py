@@ -55,6 +55,8 @@ class Served:
     timestamps: list[int]
     late_s: list[float]
     begin_s: float = 0.0
+    behind_s: float = 0.0
+    """The longest delay with which a chunk was sent at all."""
 
 
 def server_load(clients: int = 200, seconds: float = 60.0) -> list[Figure]:
@@ -81,6 +83,7 @@ def server_load(clients: int = 200, seconds: float = 60.0) -> list[Figure]:
         Figure("server, detection after its moment, p50", float(np.median(late_s)), "s", note="chunks of 0.08 s too"),
         Figure("server, detection after its moment, p99", float(np.quantile(late_s, 0.99)), "s"),
         Figure("server, detection after its moment, longest", float(late_s.max()), "s"),
+        Figure("server, a client's own delay, longest", max(one.behind_s for one in told), "s", note="in the above"),
         Figure("server, cores busy", cpu_s / seconds, "", note="CPU seconds of its process a second"),
         Figure("server, resident", resident_mb, "MiB"),
     ]
@@ -157,6 +160,7 @@ async def _stream(port: int, pcm: Pcm, delay_s: float) -> Served:
     writer.write(START)
     for number, start in enumerate(range(0, pcm.size, CHUNK), 1):
         await asyncio.sleep(told.begin_s + number * CHUNK_S - time.monotonic())
+        told.behind_s = max(told.behind_s, time.monotonic() - told.begin_s - number * CHUNK_S)
         payload = pcm[start : start + CHUNK].tobytes()
         writer.write(CHUNK_LINE % len(payload) + payload)
         await writer.drain()

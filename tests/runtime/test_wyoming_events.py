@@ -10,10 +10,12 @@ from wyoming.event import Event
 from uyan.runtime.pcm import PcmFormat
 from uyan.runtime.wyoming_events import (
     MAX_DATA_BYTES,
+    MAX_JOINED_BYTES,
     MAX_LINE_BYTES,
     MAX_PAYLOAD_BYTES,
     BadEventError,
     audio_format,
+    joined,
     read_event,
     timestamp_ms,
     wanted_names,
@@ -114,6 +116,38 @@ def test_fields_of_any_type_are_used_or_refused(
         except BadEventError as reason:
             assert str(reason).startswith("audio-chunk: ")
             assert len(str(reason)) < 300
+
+
+def chunk(payload: bytes, timestamp: Any = None, rate: Any = 16_000) -> Event:
+    return Event("audio-chunk", {"rate": rate, "width": 2, "channels": 1, "timestamp": timestamp}, payload)
+
+
+@pytest.mark.parametrize(
+    ("second", "follows"),
+    [
+        (chunk(b"cd", 1080), True),
+        (chunk(b"cd", 1081), True),
+        (chunk(b"", 1080), True),
+        (chunk(b"cd", 1200), False),
+        (chunk(b"cd", 1000), False),
+        (chunk(b"cd"), False),
+        (chunk(b"cd", 1080, 8_000), False),
+        (chunk(b"cd", 1080, "?"), False),
+        (chunk(b"cd", "?"), False),
+        (chunk(bytes(MAX_JOINED_BYTES), 1080), False),
+        (Event("audio-stop"), False),
+    ],
+)
+def test_chunks_are_joined_where_the_second_follows_the_first(second: Event, follows: bool) -> None:
+    first = chunk(bytes(2560), 1000)
+    found = joined(first, second)
+    assert found == (Event("audio-chunk", first.data, bytes(2560) + (second.payload or b"")) if follows else None)
+    assert joined(second, first) is None or second.payload == b""
+
+
+def test_chunks_without_timestamps_follow_each_other_and_parts_of_a_sample_do_not() -> None:
+    assert joined(chunk(b"ab"), chunk(b"cd")) == chunk(b"abcd")
+    assert joined(chunk(b"abc"), chunk(b"d")) is None
 
 
 @pytest.mark.parametrize("rate", [16_000.0, "16000", True, None, 10**4000, [16_000]])

@@ -7,7 +7,6 @@ import ipaddress
 import socket
 from types import TracebackType
 
-from zeroconf import NonUniqueNameException
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from uyan.errors import ConfigError
@@ -30,17 +29,14 @@ class Announcement:
         self._address, self._name = address, name
 
     async def __aenter__(self) -> "Announcement":
-        """Raises ConfigError when there is no network, or when the name is taken in it."""
+        """Under another name where this one is taken. Raises ConfigError when there is no network."""
         host = _reached_at(self._address.host)
         self._info = AsyncServiceInfo(
             SERVICE, f"{self._name}.{SERVICE}", port=self._address.port, addresses=[ipaddress.ip_address(host).packed]
         )
         try:
             self._network = AsyncZeroconf(interfaces=[host])
-            await (await self._network.async_register_service(self._info))
-        except NonUniqueNameException as reason:
-            await self._network.async_close()
-            raise ConfigError(f"--zeroconf: another {self._name!r} is in this network; give a --name") from reason
+            await (await self._network.async_register_service(self._info, allow_name_change=True))
         except OSError as reason:
             raise ConfigError(f"--zeroconf: the network cannot be told of {host} ({reason})") from reason
         return self

@@ -21,6 +21,10 @@ MAX_PAYLOAD_BYTES = 512 * 1024
 BODY_S = 30.0
 """Until the rest of an event has followed its line."""
 MAX_TIMESTAMP_MS = 2**53
+ROUNDED_MS = 1.0
+"""Timestamps are whole ms."""
+MAX_JOINED_BYTES = 32 * 1024
+"""About a second of what nearly all clients send."""
 MAX_FORMAT_VALUE = 2**31
 MAX_NAMES, SHOWN_CHARACTERS = 1000, 80
 
@@ -76,6 +80,26 @@ def timestamp_ms(event: Event) -> float | None:
     if type(value) not in (int, float) or not abs(value) <= MAX_TIMESTAMP_MS:
         raise BadEventError(f"{event.type}: a timestamp must be a number of milliseconds, not {shown(value)}")
     return float(value)
+
+
+def joined(first: Event, second: Event) -> Event | None:
+    """Two audio-chunks that follow each other as one; None where they do not, or cannot be used, or grow too large."""
+    if not first.type == second.type == "audio-chunk":
+        return None
+    before, after = first.payload or b"", second.payload or b""
+    try:
+        pcm_format = audio_format(first)
+        begin_ms, next_ms = timestamp_ms(first), timestamp_ms(second)
+        lasts_ms = 1000 * pcm_format.duration_s(before)
+        if audio_format(second) != pcm_format or len(before) + len(after) > MAX_JOINED_BYTES:
+            return None
+    except (AudioError, BadEventError):
+        return None
+    if begin_ms is None or next_ms is None:
+        follows = begin_ms is next_ms
+    else:
+        follows = abs(begin_ms + lasts_ms - next_ms) <= ROUNDED_MS
+    return Event(first.type, first.data, before + after) if follows else None
 
 
 def wanted_names(event: Event) -> list[str]:

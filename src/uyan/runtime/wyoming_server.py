@@ -20,7 +20,7 @@ from uyan.bundle import Bundle
 from uyan.detector import Detector
 from uyan.errors import ConfigError
 from uyan.runtime.address import Address, bound
-from uyan.runtime.wyoming_events import MAX_LINE_BYTES, BadEventError, read_event
+from uyan.runtime.wyoming_events import MAX_LINE_BYTES, BadEventError, joined, read_event
 from uyan.runtime.wyoming_stream import WakeStream
 
 CLOSE_S = 2.0
@@ -132,9 +132,14 @@ class WakeServer:
             self._present.discard(task)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Read, hear, answer. Chunks that came while others had their turn are heard as one, for much less."""
         stream = WakeStream(self._bundles, self._threshold, self._tta)
+        reading = self._next(reader)
         try:
-            while not stream.ended and (event := await read_event(reader, self._limits.idle_s)):
+            while not stream.ended and (event := await reading):
+                reading = self._next(reader)
+                while (following := await _at_hand(reading)) and (longer := joined(event, following)):
+                    event, reading = longer, self._next(reader)
                 for answers in stream.take(event):
                     for answer in answers:
                         await self._send(writer, answer)
@@ -144,10 +149,21 @@ class WakeServer:
             await self._send(writer, Error(str(reason)).event())
         finally:
             self.detections += stream.detections
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    def _next(self, reader: asyncio.StreamReader) -> asyncio.Task[Event | None]:
+        return asyncio.create_task(read_event(reader, self._limits.idle_s))
 
     async def _send(self, writer: asyncio.StreamWriter, event: Event) -> None:
         async with asyncio.timeout(self._limits.write_s):
             await async_write_event(event, writer)
+
+
+async def _at_hand(reading: asyncio.Task[Event | None]) -> Event | None:
+    """The event that is being read, if all of it has come."""
+    await asyncio.sleep(0)  # others have their turn, the task among them
+    return reading.result() if reading.done() and not reading.cancelled() and not reading.exception() else None
 
 
 async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
