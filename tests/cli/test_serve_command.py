@@ -27,7 +27,7 @@ from uyan.cli.main import main
 try:
     main()
 finally:
-    print(sorted({"torch", "lightning", "polars", "scipy", "pydantic"} & set(sys.modules)))
+    print(sorted({"torch", "lightning", "polars", "scipy"} & set(sys.modules)))
 """
 
 

@@ -59,8 +59,11 @@ class PcmConverter:
         if plain:
             samples: NDArray[np.int16] = np.frombuffer(pcm, "<i2").astype(np.int16, copy=False)
             return samples
-        mono = _floats(pcm, self.format.width_bytes).reshape(-1, self.format.channels).mean(axis=1, dtype=np.float32)
-        return mono if self._resampler is None else self._resampler.resample_chunk(mono)
+        frames = _floats(pcm, self.format.width_bytes).reshape(-1, self.format.channels)
+        mono: Samples = frames.mean(axis=1, dtype=np.float32)
+        if self._resampler is not None:
+            mono = self._resampler.resample_chunk(mono)
+        return mono
 
     def rest(self) -> Samples:
         """What the conversion of the rate still holds at the end of the stream, shape (samples,)."""
