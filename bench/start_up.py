@@ -1,19 +1,26 @@
-"""How long `import uyan` and `uyan --help` take in a fresh process, and that neither loads torch or lightning."""
+"""How long `import uyan`, a loaded bundle and `uyan --help` take in a fresh process, none of which loads torch."""
 
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
 
-from bench.measure import Figure, seconds_of
+import numpy as np
 
-TARGET_IMPORT_S, TARGET_HELP_S = 0.3, 0.5
+from bench.dense_scoring import default_bundle
+from bench.measure import Figure, seconds_of
+from uyan.export.onnx import save_bundle
+from uyan.frontend import Cmvn, FrontendConfig
+
+TARGET_IMPORT_S, TARGET_LOAD_S, TARGET_HELP_S = 0.3, 0.4, 0.5
 HEAVY = ("torch", "lightning")
 
 IMPORT = "import uyan"
 HELP = "import sys; from uyan.cli.main import main; sys.argv[1:] = ['--help']\ntry: main()\nexcept SystemExit: pass"
+LOAD = "import sys, uyan; uyan.load({path!r}).session"
 LIST_HEAVY = f"\nimport sys; print('loaded:', *(name for name in {HEAVY} if name in sys.modules))"
 
 
@@ -21,10 +28,17 @@ def start_up(repeats: int = 10) -> list[Figure]:
     """Median seconds of fresh processes, their byte code compiled."""
     command = Path(sys.executable).with_name("uyan")
     show_help = [str(command), "--help"] if command.is_file() else [sys.executable, "-c", HELP]
+    with tempfile.TemporaryDirectory(prefix="uyan-bench-") as folder:
+        bundle = default_bundle(Cmvn.of(np.zeros((64, 1), np.float32), FrontendConfig()))
+        bundle.path = Path(folder) / "bundle.onnx"
+        save_bundle(bundle)
+        load = LOAD.format(path=str(bundle.path))
+        loaded = _figure("a bundle ready to listen", [sys.executable, "-c", load], load, TARGET_LOAD_S, repeats)
     return [
         _figure("import uyan", [sys.executable, "-c", IMPORT], IMPORT, TARGET_IMPORT_S, repeats),
+        loaded,
         _figure("uyan --help", show_help, HELP, TARGET_HELP_S, repeats),
-        Figure("bare Python", _median_s([sys.executable, "-c", ""], repeats), "s", note="part of both"),
+        Figure("bare Python", _median_s([sys.executable, "-c", ""], repeats), "s", note="part of all"),
     ]
 
 
