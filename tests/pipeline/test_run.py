@@ -177,7 +177,7 @@ def test_the_curve_is_saved_as_data(done: Run) -> None:
 
 def test_the_files_that_people_read(done: Run) -> None:
     card = (done.out / "model_card.md").read_text(encoding="utf-8")
-    assert card.startswith("# Wake word “uyan”")
+    assert card.startswith("---\n") and "\n# Wake word “uyan”\n" in card
     for warning in done.metrics["warnings"]:
         assert warning in card
     assert f"Threshold {done.outcome.bundle.info.threshold:.4f}" in card
