@@ -56,13 +56,15 @@ class FeatureScorer:
 
     def _averaged(self, scores: Scores, stride: int) -> Scores:
         """Means around each hop's position, the last of which ends the `scores`, shape (hops,)."""
-        begins = self._recent is None
-        known = np.concatenate([np.zeros(self.reach) if self._recent is None else self._recent, scores])
-        there = np.concatenate([np.zeros(self.reach * begins), np.ones(known.size - self.reach * begins)])
-        width = 2 * self.reach + 1
+        width, before = 2 * self.reach + 1, self._recent
+        known = np.concatenate([np.zeros(self.reach) if before is None else before, scores])
         self._recent = known[known.size - max(0, width - stride) :]
-        sums, counts = (_sums(values, width, stride) for values in (known, there))  # before the first there is nothing
-        return sums / counts
+        sums = _sums(known, width, stride)
+        if before is not None:
+            return sums / width
+        there = np.ones(known.size)
+        there[: self.reach] = 0  # before the first position there is nothing
+        return sums / _sums(there, width, stride)
 
     def time_s(self, hop: int) -> float:
         """When the score of hop number `hop` is there, in seconds from the start of the stream."""
@@ -71,10 +73,11 @@ class FeatureScorer:
 
 def _sums(values: Scores, width: int, stride: int) -> Scores:
     """Sums over windows of values (positions,), every `stride` of them, the last window at the end: (hops,)."""
-    windows = np.lib.stride_tricks.sliding_window_view(values, width)
-    windows = windows[(len(windows) - 1) % stride :: stride]
+    hops, first = divmod(values.size - width, stride)
     # Term by term, so that the order of a sum does not depend on how many hops are taken at once.
-    found: Scores = sum(windows.T[1:], windows.T[0])
+    found = values[first : first + hops * stride + 1 : stride].copy()
+    for shift in range(first + 1, first + width):
+        found += values[shift : shift + hops * stride + 1 : stride]
     return found
 
 
