@@ -26,6 +26,7 @@ from bench.mining import mining_memory, mining_speed
 from bench.server import server_load, server_soak
 from bench.start_up import start_up
 from bench.streaming import streaming_cost
+from bench.voices import voices_speed
 
 CLIPS = 125_000
 
@@ -55,6 +56,7 @@ def benchmarks(
         "cache-memory": Benchmark(partial(cache_memory, clips, budget_gb), False),
         "start-up": Benchmark(start_up, False),
         "server": Benchmark(server_load, False),
+        "voices": Benchmark(voices_speed, False),
         "server-soak": Benchmark(partial(server_soak, soak_minutes, out), False, slow=True),
         "duplicates": Benchmark(partial(duplicates_scale, clips), False, slow=True),
     }

@@ -23,6 +23,7 @@ from bench.mining import mining_memory, mining_speed
 from bench.server import server_load, server_soak
 from bench.start_up import start_up
 from bench.streaming import streaming_cost
+from bench.voices import voices_speed
 
 from uyan.audio import SAMPLE_RATE
 
@@ -190,3 +191,10 @@ def test_memory_of_mining(tmp_path: Path) -> None:
     rows = (tmp_path / "mining-memory.csv").read_text(encoding="utf-8").splitlines()
     assert [row.split(",")[0] for row in rows] == ["hours_scanned", "0", "0.0166667", "0.0333333"]
     assert (tmp_path / "mining-memory.png").stat().st_size > 1000
+
+
+def test_voices() -> None:
+    found = values(voices_speed(clips=4))
+    assert min(found.values()) > 0
+    clips, speech = found["voices, espeak, clips"], found["voices, espeak, speech alone"]
+    assert clips > speech

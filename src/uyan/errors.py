@@ -9,6 +9,7 @@
     │   └── LeakageError       the same recording, speaker or audio in two splits
     ├── TrainingError          training cannot start, or cannot go on
     ├── EvaluationError        a figure that the data cannot support
+    ├── VoiceError             an engine or a voice of synthetic speech that cannot be used
     └── BundleError            a bundle that is torn, altered or made for another front end
 
 Messages say what was wrong, where, and how to mend it.
@@ -49,6 +50,10 @@ class TrainingError(UyanError):
 
 class EvaluationError(UyanError):
     """A figure was asked for that the data cannot support."""
+
+
+class VoiceError(UyanError):
+    """An engine or a voice of synthetic speech cannot be used."""
 
 
 class BundleError(UyanError):

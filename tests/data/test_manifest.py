@@ -162,3 +162,32 @@ def test_what_could_not_be_read_back_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="no word"):
         save_manifest([recording(path.parent, label="")], path)
     assert not path.exists()
+
+
+def test_where_the_word_is_said_is_read_and_written_back(tmp_path: Path) -> None:
+    header = HEADER.strip() + ",start_s,end_s\n"
+    path = write_csv(tmp_path, "a.wav,uyan,ali,3.0,keyword,,,0.5,1.25\nb.wav,uyan,can,1.0,keyword,,,,\n", header)
+    recordings = load_manifests([path])
+    assert [r.said_s for r in recordings] == [(0.5, 1.25), None]
+    for name in ("again.csv", "again.parquet"):
+        save_manifest(recordings, tmp_path / name)
+        assert load_manifests([tmp_path / name]) == recordings
+    save_manifest(recordings[1:], tmp_path / "plain.csv")
+    assert "start_s" not in (tmp_path / "plain.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [
+        ("0.5,", "end_s: '' is empty"),
+        ("x,1.0", "start_s: 'x' is no number of seconds"),
+        ("0.5,nan", "end_s: 'nan' is no number of seconds"),
+        ("1.0,0.5", "start_s: '1.0' is negative or not before end_s"),
+        ("-0.1,0.5", "start_s: '-0.1' is negative"),
+        ("0.5,3.2", "end_s: '3.2' lies behind the recording's end"),
+    ],
+)
+def test_an_impossible_place_is_refused(tmp_path: Path, place: str, problem: str) -> None:
+    path = write_csv(tmp_path, f"a.wav,uyan,ali,3.0,keyword,,,{place}\n", HEADER.strip() + ",start_s,end_s\n")
+    with pytest.raises(ManifestError, match=f"row 2: {problem}"):
+        load_manifests([path])

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from uyan.audio import SAMPLE_RATE, Samples
 from uyan.errors import ConfigError
-from uyan.voices.espeak import VARIANTS, Voice, many_voices, say
+from uyan.voices import espeak
+from uyan.voices.espeak import VARIANTS, Voice, languages, many_voices, say
 
 FLUTTERING = Voice("en-us+m3", 160, 50, 50)
 BREATHY = Voice("en-us+f5", 160, 50, 50)
@@ -130,3 +131,29 @@ def test_drawn_voices_are_distinct_and_a_function_of_the_seed(count: int, seed: 
 def test_an_impossible_number_of_voices_is_refused(count: int, languages: list[str]) -> None:
     with pytest.raises(ConfigError, match="cannot draw"):
         many_voices(count, languages, np.random.default_rng(0))
+
+
+def test_every_language_can_be_spoken() -> None:
+    spoken = languages()
+    assert len(spoken) > 100
+    assert spoken["tr"] == "Turkish"
+    wordless = set()
+    for language in spoken:
+        try:
+            assert say("1 2 3", Voice(f"{language}+f2", 160, 50, 50)).any()
+        except ConfigError as reason:  # a few have no numbers, and are loaded all the same
+            assert "has no sound" in str(reason)
+            wordless.add(language)
+    assert len(wordless) < 0.05 * len(spoken), wordless
+    assert not wordless & {"en-us", "en-gb", "tr", "de", "fr", "es"}
+
+
+def test_a_language_without_its_dictionary_is_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lang").mkdir()
+    (tmp_path / "lang" / "tr").write_text("name Turkish\nlanguage tr\n", encoding="utf-8")
+    (tmp_path / "lang" / "ltg").write_text("name Latgalian\ndictionary lv\n", encoding="utf-8")
+    (tmp_path / "lang" / "xex").write_text("name Left out\nlanguage xex\n", encoding="utf-8")
+    for dictionary in ("tr", "lv"):
+        (tmp_path / f"{dictionary}_dict").touch()
+    monkeypatch.setattr(espeak, "_espeak_paths", lambda: (tmp_path / "library", tmp_path))
+    assert languages() == {"ltg": "Latgalian", "tr": "Turkish"}

@@ -26,6 +26,7 @@ from uyan.cli import (
     serve,
     shift,
     verify,
+    voices,
     web,
 )
 from uyan.errors import UyanError
@@ -56,6 +57,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
+app.add_typer(voices.app, name="voices")
 COMMANDS = (run, evaluate, shift, kfold, curve, ablate, pretrain, export, card, listen, serve, web, verify, demo)
 for command in COMMANDS:
     command.register(app)

@@ -1,8 +1,9 @@
 """Manifests: which recordings there are, who speaks and what is said, as CSV or Parquet tables.
 
-Columns `path,label,speaker_id,duration_s,kind` and, if wanted, `license,source`; paths are relative to the
-manifest's folder and may not lead out of it, by `..` or by a symbolic link. Several manifests make one data
-set. It opens no audio: whether the files exist and decode is `check`'s business.
+Columns `path,label,speaker_id,duration_s,kind` and, if wanted, `license,source` and `start_s,end_s`, when the word is
+said in a longer recording; paths are relative to the manifest's folder and may not lead out of it, by `..` or by a
+symbolic link. Several manifests make one data set. It opens no audio: whether the files exist and decode is `check`'s
+business.
 """
 
 import os
@@ -13,7 +14,7 @@ from typing import cast
 
 import polars as pl
 
-from uyan.data.manifest_table import COLUMNS, check_suffix, first_row, read_table, validated
+from uyan.data.manifest_table import COLUMNS, PLACE, check_suffix, first_row, read_table, validated
 from uyan.data.recording import Kind, Recording, unknown_speaker_id
 from uyan.errors import ManifestError
 from uyan.files import replacing
@@ -61,6 +62,7 @@ def save_manifest(recordings: Sequence[Recording], path: Path) -> None:
             "kind": [r.kind for r in recordings],
             "license": [r.license for r in recordings],
             "source": [r.source for r in recordings],
+            **_places(recordings),
         },
         schema_overrides={"speaker_id": pl.String, "duration_s": pl.Float64},
     )
@@ -76,7 +78,7 @@ def _load(path: Path) -> list[Recording]:
     table = validated(read_table(path), path)
     root = path.parent.resolve()
     _check_links(table, root, path)
-    columns = (table[name].to_list() for name in COLUMNS)
+    columns = (table[name].to_list() for name in (*COLUMNS, *PLACE))
     return [
         Recording(
             path=file,
@@ -88,9 +90,17 @@ def _load(path: Path) -> list[Recording]:
             kind=cast(Kind, kind),
             license=license_,
             source=source,
+            said_s=None if start_s is None else (start_s, end_s),
         )
-        for file, label, speaker, duration_s, kind, license_, source in zip(*columns, strict=True)
+        for file, label, speaker, duration_s, kind, license_, source, start_s, end_s in zip(*columns, strict=True)
     ]
+
+
+def _places(recordings: Sequence[Recording]) -> dict[str, list[float | None]]:
+    """The columns that say when the word is said; none where no recording knows."""
+    if all(r.said_s is None for r in recordings):
+        return {}
+    return {name: [r.said_s[side] if r.said_s else None for r in recordings] for side, name in enumerate(PLACE)}
 
 
 def _check_links(table: pl.DataFrame, root: Path, manifest: Path) -> None:

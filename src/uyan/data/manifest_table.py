@@ -22,6 +22,9 @@ MAX_MANIFEST_BYTES = 1_000_000_000
 _REQUIRED = ("path", "label", "speaker_id", "duration_s", "kind")
 _OPTIONAL = ("license", "source")
 COLUMNS = (*_REQUIRED, *_OPTIONAL)
+PLACE = ("start_s", "end_s")
+"""Where in a longer recording the word is said; both or neither."""
+PLACE_TOLERANCE_S = 0.05
 
 
 def check_suffix(path: Path) -> None:
@@ -51,7 +54,7 @@ def _parse_csv(raw: bytes, path: Path) -> pl.DataFrame:
     text = table_text(raw, path)
     try:
         header = pl.read_csv(raw, n_rows=0, infer_schema=False).columns
-        positions = column_positions([name.strip() for name in header], _REQUIRED, _OPTIONAL, path)
+        positions = column_positions([name.strip() for name in header], _REQUIRED, (*_OPTIONAL, *PLACE), path)
         table = pl.read_csv(raw, columns=sorted(positions.values()), infer_schema=False)
     except pl.exceptions.NoDataError as reason:
         raise ManifestError(f"{path}: the file is empty; it needs the header {','.join(COLUMNS)}") from reason
@@ -82,7 +85,7 @@ def _broken_row(text: str) -> int:
 def _parse_parquet(raw: bytes, path: Path) -> pl.DataFrame:
     try:
         header = list(pl.read_parquet_schema(io.BytesIO(raw)))
-        positions = column_positions(header, _REQUIRED, _OPTIONAL, path)
+        positions = column_positions(header, _REQUIRED, (*_OPTIONAL, *PLACE), path)
         table = pl.read_parquet(io.BytesIO(raw), columns=list(positions))
         return table.select(pl.col(list(positions)).cast(pl.String))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as reason:
@@ -91,7 +94,7 @@ def _parse_parquet(raw: bytes, path: Path) -> pl.DataFrame:
 
 def validated(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
     """All columns, trimmed and typed, paths normal; ManifestError at the first row that breaks a rule."""
-    absent = [pl.lit("").alias(name) for name in _OPTIONAL if name not in rows.columns]
+    absent = [pl.lit("").alias(name) for name in (*_OPTIONAL, *PLACE) if name not in rows.columns]
     text = pl.col("path", "label", "speaker_id", "kind", *_OPTIONAL).fill_null("")
     table = (
         rows.with_columns(*absent)
@@ -100,7 +103,9 @@ def validated(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
             given=pl.col("path"),
             given_s=pl.col("duration_s"),
             duration_s=pl.col("duration_s").cast(pl.Float64, strict=False),
+            **{f"given_{name}": pl.col(name).cast(pl.String).fill_null("").str.strip_chars() for name in PLACE},
         )
+        .with_columns(pl.col(f"given_{name}").cast(pl.Float64, strict=False).alias(name) for name in PLACE)
     )
     normal = {name: [normal_word(word) for word in table[name]] for name in ("label", "speaker_id", "kind")}
     normal["path"] = [posixpath.normpath(path) for path in table["path"]]
@@ -109,7 +114,8 @@ def validated(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
         rejected = table.filter(broken)
         if not rejected.is_empty():
             row = rejected.row(0, named=True)
-            value = {"path": row["given"], "duration_s": row["given_s"]}.get(field, row[field])
+            as_given = {"path": "given", "duration_s": "given_s"} | {name: f"given_{name}" for name in PLACE}
+            value = row[as_given.get(field, field)]
             others = f" (and {len(rejected) - 1} more rows)" if len(rejected) > 1 else ""
             raise ManifestError(f"{file}: row {row['row']}: {field}: {str(value)[:200]!r} {problem}{others}")
     return table
@@ -118,7 +124,7 @@ def validated(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
 def _rules() -> list[tuple[str, pl.Expr, str]]:
     """Field, the rows that break the rule, and what to tell the user after the value."""
     given, path = pl.col("given"), pl.col("path")
-    duration = pl.col("duration_s")
+    duration, start, end = (pl.col(name) for name in ("duration_s", *PLACE))
     return [
         ("path", path == ".", "is empty or a folder; name the audio file, relative to the manifest"),
         (
@@ -153,4 +159,15 @@ def _rules() -> list[tuple[str, pl.Expr, str]]:
             duration.is_null() | ~duration.is_finite() | (duration <= 0),
             "is no positive number of seconds; write it like 1.25, or let `uyan data scan` measure it",
         ),
+        *(
+            (
+                name,
+                (pl.col(f"given_{name}") != "") & (pl.col(name).is_null() | ~pl.col(name).is_finite()),
+                "is no number of seconds; write when the word is said like 0.35, or leave both fields empty",
+            )
+            for name in PLACE
+        ),
+        ("end_s", start.is_null() != end.is_null(), "is empty, or start_s is; give both, or neither"),
+        ("start_s", (start < 0) | (start >= end), "is negative or not before end_s"),
+        ("end_s", end > duration + PLACE_TOLERANCE_S, "lies behind the recording's end"),
     ]

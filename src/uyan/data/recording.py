@@ -12,6 +12,8 @@ from typing import Literal
 
 Kind = Literal["keyword", "negative", "noise", "rir"]
 
+SYNTHETIC_SPEAKERS = ("tts:", "tts-")
+"""What the ids of synthetic voices begin with; the latter is how folders spell it."""
 UNKNOWN_SPEAKER = "unknown:"
 """What the id of a speaker begins with whom the manifest does not name."""
 
@@ -34,6 +36,8 @@ class Recording:
     kind: Kind
     license: str
     source: str
+    said_s: tuple[float, float] | None = None
+    """From when to when the word is said, where the manifest knows; otherwise it is found by its energy."""
 
     @property
     def file(self) -> Path:
@@ -41,9 +45,23 @@ class Recording:
         return self.root / self.path
 
     @property
+    def synthetic(self) -> bool:
+        """Whether a machine speaks."""
+        return is_synthetic(self.speaker_id)
+
+    @property
     def id(self) -> str:
         """sha1 of path, duration and speaker (MISSION 1.3), 40 hex digits; the same wherever root lies."""
         return hashlib.sha1(f"{self.path}|{self.duration_s:.3f}|{self.speaker_id}".encode()).hexdigest()
+
+
+def is_synthetic(speaker_id: str) -> bool:
+    """Whether that is a machine's voice.
+
+    >>> is_synthetic("tts:espeak:tr+f2:r150:p60"), is_synthetic("ada")
+    (True, False)
+    """
+    return speaker_id.startswith(SYNTHETIC_SPEAKERS)
 
 
 def unknown_speakers(recordings: Sequence[Recording]) -> int:

@@ -1,12 +1,14 @@
-"""Synthetic speech for the embedded demo: espeak-ng, driven in this process through its C interface.
+"""espeak-ng, driven in this process through its C interface.
 
 A `Voice` is an espeak voice with a speed and a pitch; `say` turns text into samples that depend on text and
-voice alone, and `many_voices` draws distinct voices. It knows nothing of corpora, levels or noise, and it is
-no stand-in for real recordings: formant synthesis (Klatt 1980) is far more regular than people are.
+voice alone, `say_timed` tells when each word begins, and `many_voices` draws distinct voices. It knows nothing of
+corpora, levels or noise, and it is no stand-in for real recordings: formant synthesis (Klatt 1980) is far more regular
+than people are.
 """
 
 import _ctypes
 import ctypes
+import itertools
 import os
 import sys
 import threading
@@ -14,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import soxr
@@ -46,9 +49,37 @@ UTF8 = 1
 PARAMETER_RATE, PARAMETER_VOLUME, PARAMETER_PITCH, PARAMETER_RANGE = 1, 2, 3, 4
 """Numbers of espeak's C interface, speak_lib.h."""
 
-_RECEIVER = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+LAST_EVENT, WORD_EVENT = 0, 1
+"""Types of events there."""
+
+
+class _Event(ctypes.Structure):
+    """espeak_EVENT."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
+
+
+_RECEIVER = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Event))
 _LOCK = threading.Lock()
 """espeak keeps one synthesiser per process in static variables: two threads in it would mix their audio."""
+
+
+class WordStart(NamedTuple):
+    """When espeak begins a word."""
+
+    first_char: int
+    end_char: int
+    """Characters [first_char, end_char) of the text."""
+    start_s: float
 
 
 @dataclass(frozen=True)
@@ -92,15 +123,37 @@ def say(text: str, voice: Voice) -> Samples:
     The same text and voice give the same samples, whatever was said before. Raises ConfigError for text
     without anything to say, an unknown voice, and when espeak-ng is not installed.
     """
+    return say_timed(text, voice)[0]
+
+
+def say_timed(text: str, voice: Voice) -> tuple[Samples, list[WordStart]]:
+    """`say`, and when each word of the text begins; words that espeak runs together begin as one."""
     if not text.strip():
         raise ConfigError(f"nothing to say: the text is {text!r}; give at least one word")
-    with _LOCK, _fresh_espeak() as (library, rate_hz):
+    with locked_espeak() as (library, rate_hz):
         _choose(library, voice)
-        pcm = _synthesise(library, text)
+        pcm, starts = _synthesise(library, text)
     if not pcm.any():
         raise ConfigError(f"voice {voice.name} has no sound for {text!r}; give at least one word")
     resampled: Samples = soxr.resample(to_float(pcm), rate_hz, SAMPLE_RATE)
-    return resampled
+    return resampled, starts
+
+
+def languages() -> dict[str, str]:
+    """Code and name of every language and accent that espeak-ng speaks, for example `tr`: Turkish.
+
+    Some of its distributions describe languages whose dictionary they leave out; these are mute, and not listed.
+    """
+    data = _espeak_paths()[1]
+    found: dict[str, str] = {}
+    for file in sorted((data / "lang").rglob("*")):
+        if file.is_file():
+            lines = [line.split(None, 1) for line in file.read_text(encoding="utf-8").splitlines()]
+            fields = {line[0]: line[1].strip() for line in reversed(lines) if len(line) == 2}
+            dictionary = fields.get("dictionary", file.name.lower().partition("-")[0])
+            if (data / f"{dictionary}_dict").is_file():
+                found[file.name.lower()] = fields.get("name", file.name)
+    return found
 
 
 def many_voices(count: int, languages: Sequence[str], rng: np.random.Generator) -> list[Voice]:
@@ -125,6 +178,13 @@ def many_voices(count: int, languages: Sequence[str], rng: np.random.Generator) 
         )
         voices.setdefault(voice.speaker_id, voice)
     return list(voices.values())
+
+
+@contextmanager
+def locked_espeak() -> Iterator[tuple[ctypes.CDLL, int]]:
+    """A freshly loaded library for this thread alone, with its sample rate in Hz."""
+    with _LOCK, _fresh_espeak() as (library, rate_hz):
+        yield library, rate_hz
 
 
 @contextmanager
@@ -166,20 +226,28 @@ def _espeak_paths() -> tuple[Path, Path]:
     return Path(espeakng_loader.get_library_path()), Path(espeakng_loader.get_data_path())
 
 
-def _synthesise(library: ctypes.CDLL, text: str) -> NDArray[np.int16]:
-    """What espeak hands over block by block, joined: shape (samples,)."""
+def _synthesise(library: ctypes.CDLL, text: str) -> tuple[NDArray[np.int16], list[WordStart]]:
+    """What espeak hands over block by block, joined: shape (samples,), and its words."""
     pieces: list[bytes] = []
+    words: list[WordStart] = []
 
-    def receive(samples: int | None, count: int, events: int | None) -> int:
+    def receive(samples: int | None, count: int, events: Any) -> int:
         if samples and count > 0:
             pieces.append(ctypes.string_at(samples, 2 * count))
+        for number in itertools.count():
+            event = events[number]
+            if event.type == LAST_EVENT:
+                return 0
+            if event.type == WORD_EVENT:
+                first = event.text_position - 1
+                words.append(WordStart(first, first + event.length, event.audio_position / 1000))
         return 0
 
     receiver = _RECEIVER(receive)
     library.espeak_SetSynthCallback(receiver)
     encoded = text.encode()
     library.espeak_Synth(encoded, len(encoded) + 1, 0, CHARACTER_POSITION, 0, UTF8, None, None)
-    return np.frombuffer(b"".join(pieces), np.int16)
+    return np.frombuffer(b"".join(pieces), np.int16), words
 
 
 def _choose(library: ctypes.CDLL, voice: Voice) -> None:

@@ -1,0 +1,150 @@
+"""Which engines and voices are on this computer, and which of them are meant by the names a user gives.
+
+Piper voices lie in the folder of voices, anywhere below; a Kokoro model is an .onnx beside one .npz or .bin of styles.
+"""
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uyan.errors import ConfigError, VoiceError
+from uyan.voices.command_engine import CommandEngine, command_arguments
+from uyan.voices.espeak_engine import EspeakEngine
+from uyan.voices.kokoro_engine import KokoroEngine
+from uyan.voices.piper_engine import PiperEngine
+from uyan.voices.speech import Engine, EngineVoice, speaks
+
+NEURAL = ("piper", "kokoro")
+ENGINES = ("espeak", *NEURAL, "command")
+PACKAGES = {"espeak": "espeakng_loader", "piper": "piper", "kokoro": "kokoro_onnx"}
+EXTRAS = {"espeak": "voices", "piper": "voices", "kokoro": "kokoro"}
+DEFAULT_LANGUAGE = "en"
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asks for; empty means whatever fits."""
+
+    engines: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()
+    """Names, or paths of .onnx files."""
+    language: str | None = None
+    command: str | None = None
+    limit_s: float = 60.0
+
+
+def default_folder() -> Path:
+    """Where voices are kept unless another folder is named."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "uyan" / "voices"
+
+
+def installed(folder: Path, files: Sequence[Path] = ()) -> list[Engine]:
+    """The engines whose packages are there and that have a voice, in the folder or among the files."""
+    models = sorted({*(folder.rglob("*.onnx") if folder.is_dir() else ()), *files})
+    kokoro = [(model, styles) for model in models if (styles := _styles_beside(model))]
+    piper = [model for model in models if _description(model).is_file() or not _styles_beside(model)]
+    engines: list[Engine] = [EspeakEngine()]
+    if piper:
+        engines.append(PiperEngine(tuple(piper)))
+    if kokoro:
+        engines.append(KokoroEngine(*kokoro[0]))
+    return [engine for engine in engines if importable(engine.name)]
+
+
+def choose(folder: Path, wish: Wish) -> tuple[list[Engine], list[EngineVoice]]:
+    """The engines and voices meant. Raises ConfigError for a name that means nothing, VoiceError where none fits."""
+    files = tuple(Path(name) for name in wish.voices if name.endswith(".onnx"))
+    names = tuple(name for name in wish.voices if not name.endswith(".onnx"))
+    engines = _engines(folder, files, wish)
+    voices = [voice for engine in engines for voice in engine.voices()]
+    if wish.voices:
+        voices = [voice for voice in voices if voice.file in files or _named(voice, names)]
+        for name in names:
+            if not any(_named(voice, (name,)) for voice in voices):
+                raise VoiceError(f"no voice {name!r}; `uyan voices list` shows what is there")
+    language = wish.language or (None if wish.voices else DEFAULT_LANGUAGE)
+    fitting = [voice for voice in voices if language is None or speaks(voice.language, language)]
+    if not fitting:
+        spoken = sorted({voice.language for voice in voices})
+        shown = ", ".join(spoken[:SHOWN]) + (", …" if len(spoken) > SHOWN else "")
+        raise VoiceError(f"no chosen voice speaks {language!r}; they speak {shown or 'nothing'}")
+    if not wish.engines and not wish.voices and any(voice.engine in NEURAL for voice in fitting):
+        fitting = [voice for voice in fitting if voice.engine in NEURAL]
+    first = {(voice.engine, voice.name): voice for voice in reversed(fitting)}
+    chosen = [voice for voice in fitting if first[voice.engine, voice.name] is voice]
+    used = {voice.engine for voice in chosen}
+    return [engine for engine in engines if engine.name in used], chosen
+
+
+def check_files(engines: Sequence[Engine], voices: Sequence[EngineVoice]) -> None:
+    """Load each voice's network once, so that a damaged file is told before anything is made. Raises VoiceError."""
+    of_file = {voice.file: voice for voice in voices if voice.file}
+    for voice in of_file.values():
+        for engine in engines:
+            if engine.name == voice.engine and isinstance(engine, (PiperEngine, KokoroEngine)):
+                engine.check(voice)
+
+
+def _engines(folder: Path, files: tuple[Path, ...], wish: Wish) -> list[Engine]:
+    """Those that are there, or those asked for."""
+    for name in wish.engines:
+        if name not in ENGINES:
+            raise ConfigError(f"no engine {name!r}; there are {', '.join(ENGINES)}")
+    for file in files:
+        if not file.is_file():
+            raise VoiceError(f"{file}: no such voice; `uyan voices list` shows what is there")
+    command: list[Engine] = []
+    if wish.command is not None:
+        arguments = command_arguments(wish.command)
+        command = [CommandEngine(arguments, wish.language or DEFAULT_LANGUAGE, wish.limit_s)]
+        if not wish.engines and not wish.voices:
+            return command
+    there = installed(folder, files) + command
+    for name in wish.engines:
+        if name not in [engine.name for engine in there]:
+            raise VoiceError(_why_not(name, folder))
+    wanted = [engine for engine in there if not wish.engines or engine.name in wish.engines]
+    if not wanted:
+        raise VoiceError("no engine is installed; pip install 'uyan[voices]'")
+    if files and not any(importable(name) for name in NEURAL):
+        raise VoiceError(_why_not("piper", folder))
+    return wanted
+
+
+def _why_not(engine: str, folder: Path) -> str:
+    if engine == "command":
+        return "the engine `command` needs a program: --command 'say -o {out} {text}'"
+    if not importable(engine):
+        return f"the engine {engine} is not installed; pip install 'uyan[{EXTRAS[engine]}]'"
+    hint = "`uyan voices fetch` gets one" if engine == "piper" else "put its .onnx beside one .npz or .bin of styles"
+    return f"{folder}: no voice of {engine} there; {hint}, or name a file: --voice PATH.onnx"
+
+
+def importable(engine: str) -> bool:
+    """Whether the engine's package is there; nothing is imported."""
+    return importlib.util.find_spec(PACKAGES[engine]) is not None
+
+
+def _named(voice: EngineVoice, names: Sequence[str]) -> bool:
+    """`joe` means every speaker of it, `joe:0` one; a Piper voice also goes by its file's name."""
+    return any(voice.name == name or voice.name.startswith(f"{name}:") or _stem(voice) == name for name in names)
+
+
+def _stem(voice: EngineVoice) -> str:
+    return voice.file.stem if voice.file and voice.engine == "piper" else ""
+
+
+def _description(model: Path) -> Path:
+    return model.with_name(f"{model.name}.json")
+
+
+def _styles_beside(model: Path) -> Path | None:
+    """The one file of styles in a model's folder, unless the model is a Piper voice."""
+    if _description(model).is_file():
+        return None
+    found = [file for suffix in ("*.npz", "*.bin") for file in sorted(model.parent.glob(suffix))]
+    return found[0] if len(found) == 1 else None
