@@ -210,6 +210,7 @@ def changed(value: Any, path: tuple[str, ...]) -> Any:
         ("training", "epochs"): 7,
         ("training", "focal_switch"): "never",
         ("mining", "manifests"): ["more.csv"],
+        ("evaluation", "near_words"): ["near.csv"],
         ("training", "init"): "words",
         ("batches", "ratio"): [1, 2, 1],
         ("cache", "folder"): "elsewhere",

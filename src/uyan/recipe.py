@@ -55,10 +55,22 @@ class DataConfig(Section):
     """CSV or Parquet files, relative to the recipe."""
     max_bad_share: float = Field(default=0.05, ge=0, le=1)
     """Stop before training when more than this share of the recordings cannot be used."""
-    max_positives: int | None = Field(default=None, ge=1)
-    """Train on this many recordings of the keyword at most; validation and test stay whole (learning curves)."""
-    max_positive_speakers: int | None = Field(default=None, ge=1)
-    """Train on the keyword of this many speakers at most."""
+    max_positives: int | None = Field(default=None, ge=0)
+    """Train on this many real recordings of the keyword at most; validation and test stay whole (learning curves)."""
+    max_positive_speakers: int | None = Field(default=None, ge=0)
+    """Train on the keyword of this many real speakers at most."""
+    synthetic_share: float | None = Field(default=0.5, ge=0, lt=1)
+    """Of the positives drawn, and of the negatives, that synthetic voices speak, where there are real ones as well; 0
+    leaves them out of training, null draws every recording as often as any other."""
+    source_weights: dict[str, float] = Field(default_factory=dict)
+    """How often recordings of a source (the manifests' column) are drawn relative to others, which have 1."""
+
+    @field_validator("source_weights")
+    @classmethod
+    def _weights_not_negative(cls, weights: dict[str, float]) -> dict[str, float]:
+        if wrong := [source for source, weight in weights.items() if weight < 0]:
+            raise ConfigError(f"data.source_weights: the weight of {wrong[0]!r} is negative; 0 draws none of it")
+        return weights
 
 
 class CacheConfig(Section):
@@ -86,6 +98,8 @@ class EvaluationConfig(Section):
     """Besides clean: positives with the test split's noise at these signal-to-noise ratios."""
     telephone: bool = True
     """Also judge positives through a telephone: 300–3400 Hz, 8 kHz, µ-law."""
+    near_words: tuple[str, ...] = ()
+    """Manifests of recordings that almost are the keyword, by voices that train nothing, their label a category."""
 
 
 class Recipe(Section):

@@ -19,7 +19,7 @@ curve.register(app)
 def run(positives: int, speakers: int, misses: int) -> dict[str, Any]:
     interval = {"low": 0.011, "high": 0.987}
     point = {"misses": misses, "positives": 100, "miss_rate": misses / 100, "miss_interval": interval}
-    train = {"positives": positives, "positive_speakers": speakers}
+    train = {"positives": positives, "positive_speakers": speakers, "synthetic_positives": 0, "synthetic_speakers": 0}
     conditions = {"clean": {"at_fah": {"0.5": point}}, "telephone": {"at_fah": {"0.5": point}}}
     return {"keyword": "uyan", "data": {"splits": {"train": train}}, "conditions": conditions}
 

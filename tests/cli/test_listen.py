@@ -1,6 +1,7 @@
 import csv
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -221,6 +222,33 @@ def test_without_a_file_the_microphone_is_heard_until_ctrl_c(
     assert first == "listening to Jabra for günaydın; Ctrl-C ends it"
     assert detections == f"detections: {len(expected)}"
     assert saved.startswith(f"clips saved in {clips}: ")
+
+
+def test_sigterm_ends_it_as_ctrl_c_does_and_waiting_clips_are_saved(
+    listen: Listen,
+    bundle: Bundle,
+    sound: Path,
+    expected: list[Detection],
+    plug_in: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plug = microphone_of(sound)
+    end = round((expected[-1].time_s + 0.05) * 16_000)  # before the rest of the last clip has been heard
+    plug.sound = plug.sound[:end]
+    plug_in(plug)
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(
+        "uyan.runtime.microphone.Microphone._wait_for_it", lambda microphone: signal.raise_signal(signal.SIGTERM)
+    )
+    clips = tmp_path / "clips"
+    code, out, _ = listen(bundle.path, "--save-clips", clips, "--near", "1")
+    assert code == 0
+    assert len(out.splitlines()) == len(expected)
+    with (clips / "clips.csv").open(encoding="utf-8", newline="") as table:
+        times = [float(row["time_s"]) for row in csv.DictReader(table) if row["event"] == "detection"]
+    assert times == pytest.approx([found.time_s for found in expected], abs=1e-3)
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 @pytest.mark.usefixtures("ctrl_c")

@@ -1,13 +1,14 @@
 """Fewer positives to train on: exactly so many, smaller sets inside larger ones, and nobody else touched."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uyan.data.limit import expectation, limit_positives, speakers_needed, training_positives
+from uyan.data.limit import expectation, limit_positives, speakers_needed, training_positives, without_synthetic
 from uyan.data.recording import Kind, Recording
 from uyan.data.split import Member, Split, leakage_guard
 
@@ -46,6 +47,19 @@ def test_without_limits_nothing_changes() -> None:
     assert limit_positives(members, KEYWORD, None, None, 42) == members
     assert limit_positives(members, KEYWORD, 7, 2, 42) == members
     assert limit_positives([], KEYWORD, 7, 2, 42) == []
+
+
+def test_synthetic_voices_are_no_part_of_the_limits() -> None:
+    made = replace(member("voice0"), recording=replace(member("voice0").recording, speaker_id="tts:x", path="made.wav"))
+    for limits in ((0, None), (None, 0), (3, 1)):
+        limited = limit_positives([*said(3, 4), made], KEYWORD, *limits, 42)
+        assert limited[-1] == made
+        assert sum(m.active for m in limited[:-1]) == (3 if limits == (3, 1) else 0)
+    without = without_synthetic([*said(3, 4), made])
+    assert without[:-1] == said(3, 4)
+    assert without[-1].excluded == "left out of training: data.synthetic_share is 0"
+    judging = replace(made, split="test")
+    assert without_synthetic([judging]) == [judging]
 
 
 def test_thirty_of_five_speakers_are_six_of_each() -> None:

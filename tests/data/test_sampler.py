@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import chain
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -125,7 +126,33 @@ def test_the_ranks_divide_one_epoch(sizes: tuple[int, ...], batch_size: int, wor
     assert whole.total() - sizes[largest] < samplers[0].quotas[largest] * world_size
 
 
+@settings(max_examples=50)
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 4.0]), min_size=2, max_size=60), st.integers(0, 9))
+def test_items_are_drawn_by_their_weights(weights: list[float], epoch: int) -> None:
+    assume(any(weights))
+    positive = np.array(weights, np.float32)
+    sampler = BalancedBatchSampler(
+        (len(weights), 300, 0), 30, weights=[positive, np.ones(300, np.float32), positive[:0]]
+    )
+    batches = batches_of(sampler, epoch)
+    drawn = items(batches, "positive")
+    total = drawn.total()
+    assert total == sum(sampler.quotas[:1]) * len(batches)
+    for weight in set(weights):
+        alike = [i for i, each in enumerate(weights) if each == weight]
+        counts = [drawn[i] for i in alike]
+        assert max(counts) - min(counts) <= 1
+        assert abs(sum(counts) - total * weight * len(alike) / sum(weights)) < 1
+
+
+def test_equal_weights_change_nothing() -> None:
+    weights = [np.full(size, 0.3, np.float32) for size in (30, 50, 20)]
+    assert list(BalancedBatchSampler((30, 50, 20), 12, weights=weights)) == list(BalancedBatchSampler((30, 50, 20), 12))
+
+
 def test_what_cannot_be_balanced_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"weights of all positives, or of all negatives, are 0"):
+        BalancedBatchSampler((5, 5, 0), 4, weights=[np.ones(5, np.float32), np.zeros(5, np.float32), np.ones(0)])
     for sizes in ((0, 10, 0), (10, 0, 10)):
         with pytest.raises(DataError, match=f"there are {sizes[0]} positives and {sizes[1]} negatives"):
             BalancedBatchSampler(sizes, 12)

@@ -76,6 +76,33 @@ def test_the_circle_is_fair_and_ignores_all_but_id_and_seed() -> None:
     assert circle_position("ada", 42) == circle_position("ada", 42) != circle_position("ada", 43)
 
 
+@pytest.mark.parametrize("real", [2, 3, 12])
+@pytest.mark.parametrize("fold", range(5))
+def test_synthetic_voices_only_train_where_two_real_ones_say_the_word(real: int, fold: int) -> None:
+    members = place([*both(people(real)), *both(people(40, "tts:piper:joe:"))], SplitConfig(fold=fold))
+    assert {m.split for m in members if m.recording.synthetic} == {"train"}
+    assert splits_held([m for m in members if not m.recording.synthetic], True) >= {"validation", "test"}
+    assert splits_held(members, True) == splits_held(members, False) == {"train", "validation", "test"}
+
+
+def test_a_single_real_voice_tests_and_without_one_synthetic_voices_do() -> None:
+    voices = both(people(60, "tts:piper:joe:"))
+    alone = place([*both(["ada"]), *voices])
+    assert {m.split for m in alone if not m.recording.synthetic} == {"test"}
+    assert {m.split for m in alone if m.recording.synthetic} == {"train", "validation"}
+    config = SplitConfig()
+    for member in place(voices, config):
+        assert member.split == split_of(member.recording.speaker_id, config)
+
+
+def test_synthetic_voices_move_no_real_one() -> None:
+    def places(members: Sequence[Member]) -> dict[str, Split]:
+        return {m.recording.speaker_id: m.split for m in members if not m.recording.synthetic}
+
+    crowd = both(people(30))
+    assert places(place(crowd)) == places(place([*crowd, *both(people(200, "tts-espeak-"))]))
+
+
 def test_the_shares_of_many_speakers_are_near_those_asked_for() -> None:
     found = Counter(m.split for m in place(both(people(2000))))
     shares = {split: found[split] / 4000 for split in SPLITS}

@@ -45,6 +45,7 @@ def make_metrics(**changes: Any) -> dict[str, Any]:
             "clean": condition(3, 40, {"ada": [0, 20], "can": [1, 5], "eda": [2, 15]}),
             "5 dB SNR": condition(8, 40, {"ada": [8, 20], "can": [0, 5], "eda": [0, 15]}),
         },
+        "near_words": None,
         "tta": {
             "threshold": 0.74,
             "claims": {"misses, clean": "2 of 40 missed: 5.0 %", "false alarms": "1 alarm in 6.50 h"},
@@ -65,25 +66,33 @@ def make_metrics(**changes: Any) -> dict[str, Any]:
         },
         "data": {
             "splits": {
-                "train": {"positives": 200, "positive_speakers": 20, "negative_hours": 17.456, "negative_speakers": 99},
-                "validation": {
-                    "positives": 38,
-                    "positive_speakers": 5,
-                    "negative_hours": 7.25,
-                    "negative_speakers": 31,
-                },
-                "test": {"positives": 40, "positive_speakers": 3, "negative_hours": 6.5, "negative_speakers": 30},
+                "train": split_facts(200, 20, 17.456, 99, synthetic=150),
+                "validation": split_facts(38, 5, 7.25, 31),
+                "test": split_facts(40, 3, 6.5, 30),
             },
             "unknown_speakers": 4,
             "repeated_takes": 7,
             "quarantined": 2,
             "quarantined_first": [["a/torn.flac", "cannot be decoded"], ["b.wav", "every sample is zero"]],
             "licenses": ["CC0-1.0", "CC-BY-4.0"],
+            "restricted": "",
         },
         **changes,
     }
     roundtrip: dict[str, Any] = json.loads(json.dumps(metrics))
     return roundtrip
+
+
+def split_facts(positives: int, speakers: int, hours: float, others: int, synthetic: int = 0) -> dict[str, Any]:
+    return {
+        "positives": positives,
+        "positive_speakers": speakers,
+        "synthetic_positives": synthetic,
+        "synthetic_speakers": synthetic // 10,
+        "negative_hours": hours,
+        "synthetic_hours": 0.5 if synthetic else 0.0,
+        "negative_speakers": others,
+    }
 
 
 def row(card: str, first: str) -> list[str]:
@@ -92,12 +101,33 @@ def row(card: str, first: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split(" | ")]
 
 
+def test_what_almost_is_the_word_is_listed_by_category() -> None:
+    assert "almost" not in model_card(INFO, make_metrics())
+    rate = {"accepted": 2, "recordings": 180, "speakers": 9, "interval": {"low": 0.001, "high": 0.04}}
+    near = {"claim": "2 of 180 accepted", "by_category": {"half | the phrase": rate}}
+    card = model_card(INFO, make_metrics(near_words=near))
+    assert "## What almost is the word\n\n2 of 180 accepted.\n" in card
+    assert "| half \\| the phrase | 2 of 180 | 0.1% – 4.0% |" in card
+
+
+def test_synthetic_judges_and_forbidden_uses_come_first() -> None:
+    metrics = make_metrics()
+    assert "synthetic ones" not in model_card(INFO, metrics) and "commercial" not in model_card(INFO, metrics)
+    metrics["conditions"]["clean"]["per_speaker"] = {"tts:piper:joe": [1, 4], "tts:piper:amy": [0, 4]}
+    metrics["data"]["restricted"] = "8 of the 20 recordings behind it forbid that (CC-BY-NC-4.0)"
+    head = [line for line in model_card(INFO, metrics).split("---\n", 2)[2].splitlines() if line]
+    assert (
+        head[1] == "**No real voice has been heard: synthetic ones spoke all 8 recordings of the keyword that judge.**"
+    )
+    assert head[2].startswith("**Not for commercial use: 8 of the 20 recordings")
+
+
 def test_what_and_from_what() -> None:
     card = model_card(INFO, make_metrics())
     assert "\n# Wake word “günaydın”\n" in card
     assert "uyan 9.8.7, configuration `0123456789abcdef`" in card
-    assert row(card, "train")[1:] == ["200", "20", "17.46", "99"]
-    assert row(card, "test")[1:] == ["40", "3", "6.50", "30"]
+    assert row(card, "train")[1:] == ["200", "20", "150 / 15", "17.46", "0.50", "99"]
+    assert row(card, "test")[1:] == ["40", "3", "0 / 0", "6.50", "0.00", "30"]
     assert "Recordings without a speaker: 4. Repeated takes, counted once: 7." in card
     assert "CC0-1.0; CC-BY-4.0" in card
     assert "Recordings that could not be used: 2." in card

@@ -46,7 +46,8 @@ def run(positives: int, speakers: int, misses: int, judged: int = 100) -> dict[s
     interval = {"low": 0.0, "high": 1.0}
     shipped = {"misses": misses + 1, "miss_rate": rate, "speakers": 9, "speaker_interval": interval}
     condition = {**shipped, "at_fah": {"0.5": at_fah}}
-    train = {"positives": positives, "positive_speakers": speakers}
+    train = {"positives": positives + 7, "positive_speakers": speakers + 2}  # seven by two synthetic voices
+    train |= {"synthetic_positives": 7, "synthetic_speakers": 2}
     conditions = {"clean": condition, "telephone": condition}
     return {"keyword": "uyan", "data": {"splits": {"train": train}}, "conditions": conditions}
 

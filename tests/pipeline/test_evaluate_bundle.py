@@ -136,7 +136,28 @@ def test_everything_promised_is_there_and_agrees(detector: Bundle, manifest: Pat
         assert sum(rate["hours"] for rate in alarms[by].values()) == pytest.approx(alarms["hours"])
     assert set(alarms["by_word"]) == {"merhaba", "selam"}
     assert metrics["claims"]["misses at 0.5 FAH"].endswith("6.0 h without an alarm are needed")
-    assert metrics["not_measured"] == []
+    assert metrics["near_words"] is None
+    (missing,) = metrics["not_measured"]
+    assert missing.startswith("near words")
+
+
+def test_what_almost_is_the_word_is_judged_apart(detector: Bundle, manifest: Path, tmp_path: Path) -> None:
+    near = tmp_path / "near"
+    near.mkdir()
+    rows = ["path,label,speaker_id,duration_s,kind"]
+    for number, label in enumerate(("half", "half", "rhyme")):
+        sound = np.random.default_rng(number).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
+        write(near / f"{number}.wav", sound)
+        rows.append(f"{number}.wav,{label},tts:near:{number},1.0,negative")
+    (near / "manifest.csv").write_text("\n".join([*rows, ""]), encoding="utf-8")
+    metrics = evaluate_bundle(detector.path, [manifest], tmp_path / "out", 1, near=[near / "manifest.csv"])
+    found = metrics["near_words"]
+    assert {name: rate["recordings"] for name, rate in found["by_category"].items()} == {"half": 2, "rhyme": 1}
+    assert found["accepted"] == sum(rate["accepted"] for rate in found["by_category"].values())
+    assert not metrics["not_measured"]
+    plain = evaluate_bundle(detector.path, [manifest], tmp_path / "plain", 1)
+    assert metrics["false_alarms"] == plain["false_alarms"], "near words are no part of the FAH"
+    assert found["claim"] in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_loudest_alarms_can_be_listened_to(detector: Bundle, manifest: Path, tmp_path: Path) -> None:

@@ -56,8 +56,10 @@ def made_up_metrics() -> dict[str, Any]:
         "per_speaker": {"ada": [1, 2], "can": [1, 1]},
     }
     split = {"positives": 3, "positive_speakers": 2, "negative_hours": 1.0, "negative_speakers": 2}
+    split |= {"synthetic_positives": 0, "synthetic_speakers": 0, "synthetic_hours": 0.0}
     clip = {"what": "clips", "equal_error_rate": 0.1, "fpr_at_tpr_95": 0.2, "partial_auc_10": 0.9}
     data = {"unknown_speakers": 0, "repeated_takes": 0, "quarantined": 0, "quarantined_first": [], "licenses": []}
+    data["restricted"] = ""
     learning_rate = {"verdict": "0.001 is sane"}
     return {
         "keyword": "günaydın",
@@ -67,6 +69,7 @@ def made_up_metrics() -> dict[str, Any]:
         "calibration": CALIBRATION,
         "false_alarms": {"events": 1, "hours": 1.0, "fah": 1.0, "fah_interval": {"low": 0.03, "high": 5.6}},
         "conditions": {"clean": clean},
+        "near_words": None,
         "tta": {"threshold": 0.5, "claims": {"misses, clean": "2 of 3 missed", "false alarms": "none"}},
         "conditions_note": "alarms are counted without it",
         "clip_level": clip,

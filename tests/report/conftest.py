@@ -163,6 +163,7 @@ def make_evaluation(tmp_path: Path, rng: np.random.Generator) -> MakeEvaluation:
                 "false alarms": "2 alarms in 1.00 h: 2.00 per hour (95 % 0.24 – 7.22)",
                 "misses at 0.5 FAH": "1.0 h of negatives cannot show 0.5 alarms per hour",
             },
+            "near_words": None,
             "tta": {"threshold": 0.6, "claims": {"misses, clean": "1 of 20 missed", "false alarms": "3 in 1.00 h"}},
             "not_measured": ["misses through a telephone: switched off"],
             "warnings": ["few hours"],
@@ -181,7 +182,7 @@ def run_folder(tmp_path: Path) -> Path:
     metrics = {
         "keyword": "jarvis",
         "config_hash": CONFIG_HASH,
-        "data": {"splits": splits, "licenses": ["CC0"]},
+        "data": {"splits": splits, "licenses": ["CC0"], "restricted": ""},
         "training": {
             "best_epoch": 2,
             "epochs": 3,
@@ -248,4 +249,5 @@ def kfold_file(run_folder: Path) -> Path:
 
 
 def split_facts() -> dict[str, Any]:
-    return {"positives": 9, "positive_speakers": 3, "negative_hours": 1.5, "negative_speakers": 4}
+    synthetic = {"synthetic_positives": 6, "synthetic_speakers": 2, "synthetic_hours": 0.25}
+    return {"positives": 9, "positive_speakers": 3, "negative_hours": 1.5, "negative_speakers": 4, **synthetic}

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from uyan.cli.run import missed_by
+from uyan.cli.run import missed_by, say_voices, show_near_words
 
 BundleArgument = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="The detector; its run's folder around it says whom it has heard.")
@@ -20,6 +20,14 @@ AnnotationsOption = Annotated[
         "--annotations",
         metavar="EVENTS",
         help="CSV with path,start_s,end_s[,label]: when the word is said in long recordings; may be repeated.",
+    ),
+]
+NearOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--near",
+        metavar="MANIFEST",
+        help="Recordings that almost are the word, to be refused; their label is a category. May be repeated.",
     ),
 ]
 JudgedOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="evaluation/ beside it by default.")]
@@ -53,6 +61,7 @@ def evaluate(
     ] = None,
     workers: WorkersOption = None,
     annotations: AnnotationsOption = None,
+    near: NearOption = None,
 ) -> None:
     """Run the evaluation and show what came out."""
     from uyan.cli.console import terminal
@@ -61,7 +70,7 @@ def evaluate(
 
     folder = out or bundle.resolve().parent / "evaluation"
     with terminal() as shown:
-        metrics = evaluate_bundle(bundle, data, folder, workers, shown.progress, annotations or ())
+        metrics = evaluate_bundle(bundle, data, folder, workers, shown.progress, annotations or (), near or ())
         folds = kfold_of_bundle(bundle, folder, base, None, shown.progress, shown.tell) if full else None
     show_metrics(metrics, folder)
     if folds:
@@ -84,6 +93,7 @@ def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
         for name, c in metrics["conditions"].items()
     ]
     data, clean = metrics["data"], next(iter(metrics["conditions"].values()))
+    say_voices(clean["per_speaker"])
     title = (
         f"“{metrics['keyword']}”: {data['positives']} positives of {data['positive_speakers']} speakers, "
         f"{data['negative_hours']:.2f} h of negatives"
@@ -100,6 +110,7 @@ def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
             f"from the end of the word to the event: median {latency['median_s']:.2f} s, 95 % within "
             f"{latency['p95_s']:.2f} s ({latency['detected']} detected)"
         )
+    show_near_words(metrics["near_words"])
     if "annotated" in metrics:
         _show_annotated(metrics["annotated"])
     _show_latency(out)

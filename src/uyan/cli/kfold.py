@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from uyan.cli.run import OutOption, RecipeArgument, SetOption, missed_by
+from uyan.cli.run import OutOption, RecipeArgument, SetOption, missed_by, say_voices
 
 
 def register(app: typer.Typer) -> None:
@@ -45,6 +45,7 @@ def show_report(report: dict[str, Any], out: Path) -> None:
     conditions, alarms = report["conditions"], report["false_alarms"]
     first = next(iter(conditions.values()))
     targets = list(first["at_fah"])
+    say_voices(first["shipped"]["per_speaker"])
     columns = ["all folds", *(_target(t, first["at_fah"][t], report["hours"]) for t in targets), "as shipped", "folds"]
     rows = [
         [

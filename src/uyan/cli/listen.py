@@ -1,6 +1,8 @@
 """`uyan listen`: hear words in a microphone or in audio files of any length, and do something about it."""
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,7 +80,18 @@ def listen(
     if device is not None and files:
         raise ConfigError(f"either --device or audio files ({files[0]}), not both")
     options = Options(bundles, threshold, tta, command, save_clips, clips_mb, near)
-    return _hear_files(options, files, as_json) if files else _hear_microphone(options, device, as_json)
+    with _sigterm_as_ctrl_c():
+        return _hear_files(options, files, as_json) if files else _hear_microphone(options, device, as_json)
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Whatever ends a service must not cost the clips that wait for their end."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show_devices() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -98,6 +98,7 @@ def show_outcome(outcome: "Outcome", out: Path) -> None:
 
     metrics = outcome.metrics
     alarms = metrics["false_alarms"]
+    say_voices(metrics["conditions"]["clean"]["per_speaker"])
     rows = [
         (
             name,
@@ -117,7 +118,24 @@ def show_outcome(outcome: "Outcome", out: Path) -> None:
     typer.echo(f"threshold {threshold:.4f}: {fah_claim(alarms['events'], alarms['hours'])}")
     averaged = metrics["tta"]["claims"]
     typer.echo(f"with averaged scores, 40 ms later: {averaged['misses, clean']}; {averaged['false alarms']}")
+    show_near_words(metrics["near_words"])
     typer.echo(f"bundle {outcome.bundle.path}, card {out / 'model_card.md'}, figures {out / 'metrics.json'}")
+
+
+def show_near_words(found: "Mapping[str, Any] | None") -> None:
+    """How often what almost is the word fires, the worst category first; nothing where it was not asked."""
+    if found:
+        typer.echo(f"near words: {found['claim']}")
+        for name, rate in found["by_category"].items():
+            typer.echo(f"  {name}: {rate['accepted']} of {rate['recordings']}")
+
+
+def say_voices(speakers: Mapping[str, tuple[int, int]]) -> None:
+    """A first line where machines judge, instead of people or beside them."""
+    from uyan.evaluation.claims import voices_claim
+
+    if claim := voices_claim(speakers):
+        typer.secho(claim, bold=True)
 
 
 def judged_by(speakers: Mapping[str, tuple[int, int]], hours: float) -> str:

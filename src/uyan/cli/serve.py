@@ -42,11 +42,13 @@ def serve(
 
     from uyan.bundle import load
     from uyan.runtime.address import Address
+    from uyan.runtime.open_files import make_room
     from uyan.runtime.wyoming_server import Limits, WakeServer, serve_until_signalled
 
     logging.basicConfig(format="%(levelname)s %(message)s")
     logging.getLogger("uyan").setLevel(logging.DEBUG if verbose else logging.INFO)
     limits = Limits(clients=max_clients, idle_s=idle_timeout)
+    make_room(max_clients)
     server = WakeServer([load(path) for path in bundles], Address.parse(uri), threshold, tta, limits)
     asyncio.run(serve_until_signalled(server, name if zeroconf else None, lambda line: typer.echo(line, err=True)))
     typer.echo(f"stopped: {server.clients} clients, {server.detections} detections, {server.refused} refused")

@@ -1,7 +1,7 @@
 """What examples are made from: recordings of the keyword, and stretches of everything else.
 
-Each item knows how many variants of its recording are cached besides the recording itself. It knows nothing of
-features.
+Each item knows how many variants of its recording are cached besides the recording itself, and how often it is drawn.
+It knows nothing of features.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +21,8 @@ class Positive(NamedTuple):
     word: Span
     variants: int = 0
     """Draws choose among this many variants and the recording itself."""
+    weight: float = 1.0
+    """How often it is drawn, relative to others; 0 is never."""
 
 
 class Segment(NamedTuple):
@@ -31,6 +33,8 @@ class Segment(NamedTuple):
     """First frame."""
     variants: int = 0
     """Draws choose among this many variants and the recording itself."""
+    weight: float = 1.0
+    """How often it is drawn, relative to others; 0 is never."""
 
 
 Place = TypeVar("Place", Positive, Segment)
@@ -48,15 +52,16 @@ class Items(Generic[Place]):
         self._spans = np.array(spans, np.int64).reshape(-1, 2)
         self._variants = np.array([item.variants for item in items], np.int32)
         self._names = np.array([item.sha1 for item in items], np.bytes_)
+        self.weights = np.array([item.weight for item in items], np.float32)
+        """(items,)."""
 
     def __len__(self) -> int:
         return len(self._spans)
 
     def __getitem__(self, number: int) -> Place:
         sha1 = self._names[number].decode()
-        (start, end), variants = self._spans[number].tolist(), int(self._variants[number])
-        item = Segment(sha1, start, variants) if end == _NO_WORD else Positive(sha1, Span(start, end), variants)
-        return cast(Place, item)
+        (start, end), more = self._spans[number].tolist(), (int(self._variants[number]), float(self.weights[number]))
+        return cast(Place, Segment(sha1, start, *more) if end == _NO_WORD else Positive(sha1, Span(start, end), *more))
 
     def __iter__(self) -> Iterator[Place]:
         return (self[number] for number in range(len(self)))

@@ -26,7 +26,8 @@ def limit_positives(
 ) -> list[Member]:
     """The members, in order, with all but so many of the training split's positives excluded.
 
-    `max_speakers` are drawn, then `max_positives` of their recordings, one a speaker in turn; None is no limit.
+    `max_speakers` are drawn, then `max_positives` of their recordings, one a speaker in turn; None is no limit. Real
+    voices are meant: synthetic ones stay.
     Of as many speakers, fewer positives are a subset of more; all that fewer speakers have is part of what more have.
     """
     takes = _takes_by_speaker(members, keyword, seed)
@@ -46,6 +47,15 @@ def limit_positives(
                 field, limit = "max_positive_speakers", max_speakers
             limited[index] = replace(members[index], excluded=f"left out of training: data.{field} is {limit}")
     return limited
+
+
+def without_synthetic(members: Sequence[Member]) -> list[Member]:
+    """The members, in order, with all synthetic ones of the training split excluded."""
+    reason = "left out of training: data.synthetic_share is 0"
+    return [
+        replace(m, excluded=m.excluded or reason) if m.split == "train" and m.recording.synthetic else m
+        for m in members
+    ]
 
 
 def speakers_needed(members: Sequence[Member], keyword: str, positives: int, seed: int) -> int:
@@ -95,7 +105,8 @@ def _takes_by_speaker(members: Sequence[Member], keyword: str, seed: int) -> dic
     """The training split's positives of each speaker, speakers and recordings in the order in which they are drawn."""
     found: dict[str, list[int]] = defaultdict(list)
     for index, member in training_positives(members, keyword):
-        found[member.recording.speaker_id].append(index)
+        if not member.recording.synthetic:
+            found[member.recording.speaker_id].append(index)
     return {
         speaker: list(enumerate(sorted(found[speaker], key=lambda i: _drawn(members[i].content_sha1, seed))))
         for speaker in sorted(found, key=lambda speaker: _drawn(speaker, seed))

@@ -27,13 +27,13 @@ class Draw(NamedTuple):
     """For everything random about the example."""
 
 
-def quotas(batch_size: int, ratio: Sequence[int]) -> tuple[int, ...]:
+def quotas(batch_size: int, ratio: Sequence[float]) -> tuple[int, ...]:
     """Examples of each class in a batch: shares rounded down, the remainder to the largest fractions, ties in order.
 
     >>> quotas(32, (1, 1, 1)), quotas(96, (1, 2, 1)), quotas(10, (1, 2, 0))
     ((11, 11, 10), (24, 48, 24), (3, 7, 0))
     """
-    exact = [batch_size * share / max(1, sum(ratio)) for share in ratio]
+    exact = [batch_size * share / (sum(ratio) or 1) for share in ratio]
     counts = [int(value) for value in exact]
     by_fraction = sorted(range(len(ratio)), key=lambda i: (counts[i] - exact[i], i))
     for i in by_fraction[: batch_size - sum(counts)]:
@@ -42,7 +42,10 @@ def quotas(batch_size: int, ratio: Sequence[int]) -> tuple[int, ...]:
 
 
 class BalancedBatchSampler:
-    """Batches of draws; an epoch covers the largest class once, the others are reshuffled and repeated."""
+    """Batches of draws; an epoch covers the largest class once, the others are reshuffled and repeated.
+
+    With weights an epoch is as long; of items with the same weight none is drawn twice more often than another.
+    """
 
     def __init__(
         self,
@@ -52,8 +55,12 @@ class BalancedBatchSampler:
         seed: int = 42,
         rank: int = 0,
         world_size: int = 1,
+        weights: Sequence[NDArray[np.float32]] = (),
     ) -> None:
-        """`sizes` are items of positives, negatives and hard negatives; no hard ones: their share is negatives'."""
+        """`sizes` are items of positives, negatives and hard negatives; no hard ones: their share is negatives'.
+
+        `weights` (items,) for each of these classes say how often an item is drawn; without, all are drawn alike.
+        """
         positive, negative, hard = ratio
         if seed < 0:
             raise ConfigError(f"seed cannot be negative, as {seed} is")
@@ -65,6 +72,9 @@ class BalancedBatchSampler:
         self.quotas = quotas(batch_size, (positive, negative, hard) if sizes[2] else (positive, negative + hard, 0))
         if min(self.quotas[:2]) < 1:
             raise ConfigError(f"batches.size {batch_size} is too small for the ratio {tuple(ratio)}")
+        self._groups = [_groups(weights[i] if weights else None, size) for i, size in enumerate(self.sizes)]
+        if not (self._groups[0] and self._groups[1]):
+            raise ConfigError("the weights of all positives, or of all negatives, are 0; see data.source_weights")
         self.seed, self.rank, self.world_size, self.epoch = seed, rank, world_size, 0
         largest = max(range(len(sizes)), key=lambda i: sizes[i] if self.quotas[i] else 0)
         self._batches = -(-sizes[largest] // (self.quotas[largest] * world_size))
@@ -89,10 +99,25 @@ class BalancedBatchSampler:
             yield [Draw(s, i, int(seed)) for (s, i), seed in zip(items, seeds[batch], strict=True)]
 
     def _order(self, source: int) -> NDArray[np.intp]:
-        """Permutations of one class, as many as this epoch draws over all ranks."""
-        size = self.sizes[source]
+        """Items of one class, as many as this epoch draws over all ranks."""
         needed = self._batches * self.quotas[source] * self.world_size
         if not needed:
             return np.zeros(0, np.intp)
         rng = np.random.default_rng([self.seed, self.epoch, source])
-        return np.concatenate([rng.permutation(size) for _ in range(-(-needed // size))])[:needed]
+        groups = self._groups[source]
+        counts = quotas(needed, [share for share, _ in groups])
+        drawn = [_repeated(items, count, rng) for (_, items), count in zip(groups, counts, strict=True)]
+        return drawn[0] if len(drawn) == 1 else rng.permutation(np.concatenate(drawn))
+
+
+def _groups(weights: NDArray[np.float32] | None, size: int) -> list[tuple[float, NDArray[np.intp]]]:
+    """Items of one weight, and how often any of them is drawn, relative to the other groups; none for a weight of 0."""
+    if weights is None:
+        return [(1.0, np.arange(size))]
+    found = [(float(weight), np.flatnonzero(weights == weight)) for weight in np.unique(weights)]
+    return [(weight * items.size, items) for weight, items in found if weight > 0]
+
+
+def _repeated(items: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Permutations of the items, one after the other, cut to `count`."""
+    return np.concatenate([rng.permutation(items) for _ in range(max(1, -(-count // items.size)))])[:count]

@@ -3,6 +3,7 @@
 Each speaker sits at a fixed point of a circle, given by a hash of its id alone, and the splits are arcs of that circle:
 adding recordings moves no speaker, and the K folds are the same arcs, turned by one fold (MISSION 1.2, 5.1). The one
 exception: where an arc is empty, as happens with few speakers, its nearest are moved in; `Member.moved_from` says who.
+Synthetic voices judge only what no real voice can: with two people who say the word or more, they train.
 Near-duplicate takes across splits stay only in the split that judges; within a split the same take counts once.
 """
 
@@ -112,7 +113,7 @@ def assign(
     DataError when the keyword does not occur, has too few speakers to be split, or there is no negative material.
     """
     _require_material(recordings, keyword)
-    hashed = {r.speaker_id: split_of(r.speaker_id, config) for r in recordings}
+    hashed = _hashed(recordings, keyword, config)
     speakers = dict(hashed)
     _fill_empty_splits(recordings, keyword, speakers, config)
     members = []
@@ -124,6 +125,17 @@ def assign(
         _settle_group(members, group)
     leakage_guard(members)
     return members
+
+
+def _hashed(recordings: Sequence[Recording], keyword: str, config: SplitConfig) -> dict[str, Split]:
+    """The arc of each speaker; of a synthetic one, training instead of a split that real voices can serve."""
+    real = {r.speaker_id for r in recordings if is_positive(r, keyword) and not r.synthetic}
+    served = _JUDGES_FIRST[: min(2, len(real))]
+    hashed = {r.speaker_id: split_of(r.speaker_id, config) for r in recordings}
+    for speaker_id in {r.speaker_id for r in recordings if r.synthetic}:
+        if hashed[speaker_id] in served:
+            hashed[speaker_id] = "train"
+    return hashed
 
 
 def judges(recordings: Sequence[Recording], probes: Sequence[Probe], groups: Iterable[Sequence[int]]) -> list[Member]:
@@ -173,12 +185,13 @@ def _fill_empty_splits(
     # Nobody who speaks moves for the sake of noise.
     noises = {r.speaker_id for r in recordings if r.kind == "noise"} - positives - negatives
     strata = positives, negatives, noises
+    made = {r.speaker_id for r in recordings if r.synthetic}
     for stratum in strata:
         for split in _JUDGES_FIRST:
             held = Counter(speakers[i] for i in stratum)
             spare = [i for i in stratum if not held[split] and _can_leave(i, strata, speakers)]
             if spare:
-                nearest = min(spare, key=lambda i: (-held[speakers[i]], _distance(i, split, config), i))
+                nearest = min(spare, key=lambda i: (i in made, -held[speakers[i]], _distance(i, split, config), i))
                 speakers[nearest] = split
 
 

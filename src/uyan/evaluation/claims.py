@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from uyan.data.recording import is_synthetic
 from uyan.evaluation.intervals import Interval, poisson_rate
 from uyan.evaluation.metrics import MissRateAtFah
 
@@ -25,6 +26,25 @@ def fah_claim(events: int, hours: float) -> str:
     if not events:
         return f"{alarms}: ≤ {bounds.high:.2f} per hour (95 %)"
     return f"{alarms}: {events / hours:.2f} per hour (95 % {bounds.low:.2f} – {bounds.high:.2f})"
+
+
+def voices_claim(speakers: Mapping[str, tuple[int, int]]) -> str:
+    """Whose word was judged, where machines spoke it: misses and recordings by speaker in, a sentence out.
+
+    >>> voices_claim({"tts:espeak:tr+f2": (0, 2), "tts:piper:joe": (1, 3)})
+    'no real voice has been heard: synthetic ones spoke all 5 recordings of the keyword that judge'
+    >>> voices_claim({"ada": (0, 2), "tts:piper:joe": (1, 3)})
+    'synthetic voices spoke 3 of the 5 recordings of the keyword that judge'
+    >>> voices_claim({"ada": (0, 2)})
+    ''
+    """
+    total = sum(count for _, count in speakers.values())
+    synthetic = sum(count for speaker, (_, count) in speakers.items() if is_synthetic(speaker))
+    if not synthetic:
+        return ""
+    if synthetic == total:
+        return f"no real voice has been heard: synthetic ones spoke all {total} recordings of the keyword that judge"
+    return f"synthetic voices spoke {synthetic} of the {total} recordings of the keyword that judge"
 
 
 def at_fah_text(at: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from uyan.bundle import BundleInfo
-from uyan.evaluation.claims import at_fah_text, fah_claim
+from uyan.evaluation.claims import at_fah_text, fah_claim, voices_claim
 from uyan.export.card_evidence import since
 from uyan.export.card_header import card_header
 
@@ -23,6 +23,7 @@ def model_card(info: BundleInfo, metrics: dict[str, Any], evidence: Mapping[str,
         f"---\n{card_header(info, metrics)}\n---",
         _head(info, metrics),
         _figures(metrics),
+        *([_near_words(metrics["near_words"])] if metrics["near_words"] else []),
         *since(found),
         _speakers(metrics),
         _data(metrics),
@@ -34,9 +35,12 @@ def model_card(info: BundleInfo, metrics: dict[str, Any], evidence: Mapping[str,
 
 
 def _head(info: BundleInfo, metrics: dict[str, Any]) -> str:
+    claim = voices_claim(metrics["conditions"]["clean"]["per_speaker"])
     lines = [
         f"# Wake word “{info.label}”",
         "",
+        *([f"**{claim[0].upper()}{claim[1:]}.**", ""] if claim else []),
+        *([f"**Not for commercial use: {restricted}.**", ""] if (restricted := metrics["data"]["restricted"]) else []),
         f"Made by uyan {info.version}, configuration `{info.config_hash[:16]}`.",
     ]
     lines += [f"> **Note:** {warning}" for warning in metrics["warnings"]]
@@ -79,6 +83,21 @@ def _figures(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _near_words(found: Mapping[str, Any]) -> str:
+    lines = [
+        "## What almost is the word",
+        "",
+        f"{found['claim']}.",
+        "",
+        "| category | accepted | 95 % |",
+        "|---|---|---|",
+    ]
+    for name, rate in found["by_category"].items():
+        low, high = rate["interval"]["low"], rate["interval"]["high"]
+        lines.append(f"| {_cell(name)} | {rate['accepted']} of {rate['recordings']} | {low:.1%} – {high:.1%} |")
+    return "\n".join(lines)
+
+
 def _speakers(metrics: dict[str, Any]) -> str:
     rows = metrics["conditions"]["clean"]["per_speaker"].items()
     worst = sorted(rows, key=lambda row: -row[1][0] / row[1][1])
@@ -95,13 +114,15 @@ def _data(metrics: dict[str, Any]) -> str:
     lines = [
         "## Data",
         "",
-        "| split | positives | their speakers | hours of negatives | their speakers |",
-        "|---|---|---|---|---|",
+        "| split | positives | their speakers | of them synthetic | hours of negatives | of them synthetic "
+        "| their speakers |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, s in data["splits"].items():
         lines.append(
             f"| {name} | {s['positives']} | {s['positive_speakers']} "
-            f"| {s['negative_hours']:.2f} | {s['negative_speakers']} |"
+            f"| {s['synthetic_positives']} / {s['synthetic_speakers']} "
+            f"| {s['negative_hours']:.2f} | {s['synthetic_hours']:.2f} | {s['negative_speakers']} |"
         )
     lines += [
         "",

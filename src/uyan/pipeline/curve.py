@@ -147,7 +147,8 @@ def curve_of(metrics: Sequence[dict[str, Any]]) -> LearningCurve:
     points = []
     for run in metrics:
         train = run["data"]["splits"]["train"]
-        points.append(Point(train["positives"], train["positive_speakers"], run["conditions"]))
+        voices = train["positive_speakers"] - train["synthetic_speakers"]
+        points.append(Point(train["positives"] - train["synthetic_positives"], voices, run["conditions"]))
     points.sort(key=lambda point: (point.positives, point.speakers))
     axis = "positives" if len({point.positives for point in points}) > 1 else "speakers"
     sizes = [getattr(point, axis) for point in points]

@@ -6,17 +6,20 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from uyan import __version__
-from uyan.data.split import leakage_guard
+from uyan.data.split import Member, leakage_guard
 from uyan.evaluation.figures import det_figure, save_det_csv
 from uyan.evaluation.scores import ScoreTrack
 from uyan.evaluation.track_file import TrackSet, save_tracks
 from uyan.files import replacing
 from uyan.pipeline.calibrate import Calibrated
+from uyan.pipeline.held_out import LEARNT_FROM
 from uyan.pipeline.measure import CLEAN as CLEAN
 from uyan.pipeline.measure import Task, measure
+from uyan.pipeline.near_test import near_members
 from uyan.pipeline.prepare import Material, data_summary
 from uyan.pipeline.training_report import training_report
 from uyan.pipeline.workspace import Workspace
+from uyan.training.trunk import Learnt
 
 TRACKS = "tracks.npz"
 
@@ -37,6 +40,7 @@ def evaluate(run: Workspace, material: Material, calibrated: Calibrated) -> dict
         telephone=config.telephone,
         lead_s=run.lead_s,
         seed=run.recipe.training.seed,
+        near=_near(run, material),
     )
     measured = measure(task, run.progress)
     _save_tracks(run, material, calibrated, measured.conditions, measured.negatives)
@@ -60,6 +64,17 @@ def evaluate(run: Workspace, material: Material, calibrated: Calibrated) -> dict
     with replacing(run.out / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=1, ensure_ascii=False), encoding="utf-8")
     return metrics
+
+
+def _near(run: Workspace, material: Material) -> list[Member]:
+    """Recordings that almost are the keyword, by voices that this run has not learnt from."""
+    if not run.near_manifests:
+        return []
+    heard = [m for m in material.members if m.split in LEARNT_FROM and not m.excluded]
+    speakers = frozenset(m.recording.speaker_id for m in heard if m.recording.speaker_known)
+    learnt = Learnt(speakers, frozenset(m.content_sha1 for m in heard))
+    probes = run.cache_folder / "near-probes.parquet"
+    return near_members(run.near_manifests, run.recipe.keyword, learnt, run.progress, run.recipe.cache.workers, probes)
 
 
 def _save_tracks(

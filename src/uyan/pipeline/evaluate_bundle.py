@@ -34,6 +34,7 @@ from uyan.model.network import Network
 from uyan.pipeline.held_out import HeldOut, held_out
 from uyan.pipeline.kfold import kfold
 from uyan.pipeline.measure import Measured, Task, measure
+from uyan.pipeline.near_test import near_members
 from uyan.pipeline.run_folder import NotThere, RunFolder, Wrong, nearest_base
 from uyan.pipeline.workspace import Tell, Workspace, say_nothing
 from uyan.recipe import EvaluationConfig
@@ -60,10 +61,12 @@ def evaluate_bundle(
     workers: int | None = None,
     progress: Progress = silent,
     annotations: Sequence[Path] = (),
+    near: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Judge the bundle; write figures, curves, tracks and snippets below `out`. Returns what `metrics.json` holds.
 
-    `annotations` are tables of long recordings with the keyword written down, judged besides: "annotated". Raises
+    `annotations` are tables of long recordings with the keyword written down, judged besides: "annotated"; `near` are
+    manifests of recordings that almost are the keyword: "near_words". Raises
     AudioError, BundleError, DataError or EvaluationError, each saying what to mend.
     """
     bundle, harder = load(path), EvaluationConfig()
@@ -80,6 +83,7 @@ def evaluate_bundle(
         telephone=harder.telephone,
         lead_s=lead_for(bundle.info.window_frames * HOP_S),
         seed=SEED,
+        near=near_members(near, bundle.info.label, judges.learnt, progress, workers, out / "near-probes.parquet"),
     )
     measured = measure(task, progress)
     metrics = _metrics(bundle, judges, measured)

@@ -13,7 +13,16 @@ from uyan.pipeline.calibrate import Calibrated
 from uyan.pipeline.workspace import Workspace
 
 FRONTEND = "frontend.onnx"
-FIGURES = ("calibration", "false_alarms", "conditions", "conditions_note", "clip_level", "tta", "warnings")
+FIGURES = (
+    "calibration",
+    "false_alarms",
+    "conditions",
+    "conditions_note",
+    "clip_level",
+    "tta",
+    "near_words",
+    "warnings",
+)
 """What a bundle repeats of the metrics."""
 
 

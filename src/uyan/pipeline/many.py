@@ -121,7 +121,8 @@ def _prepare(tasks: Sequence[RunTask], progress: Progress) -> None:
     for task in tasks:
         run = Workspace(task.recipe, task.base, task.out, progress)
         recipe = run.recipe
-        shared = (run.cache_folder, recipe.keyword, recipe.data, recipe.split, recipe.frontend, recipe.variants)
+        data = recipe.data.model_dump_json()
+        shared = (run.cache_folder, recipe.keyword, data, recipe.split, recipe.frontend, recipe.variants)
         if shared not in prepared:
             run_until(run, "features")
             prepared.add(shared)

@@ -16,6 +16,7 @@ from uyan.bundle import Bundle
 from uyan.data.parallel import Progress, silent
 from uyan.data.split import Member
 from uyan.errors import EvaluationError
+from uyan.evaluation.acceptance import accept_rates, accept_text
 from uyan.evaluation.claims import at_fah_claim, at_fah_refusal, fah_claim, share_claim
 from uyan.evaluation.detection_latency import detection_latency, word_end_s
 from uyan.evaluation.false_alarms import loudest_alarms, rates_by, source_of, speaker_interval
@@ -66,6 +67,8 @@ class Task:
     """Quiet before a positive."""
     seed: int
     """Of the bootstrap."""
+    near: Sequence[Member] = ()
+    """What almost is the keyword, by category; no part of the negatives."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ def measure(task: Task, progress: Progress = silent) -> Measured:
         "loudest_alarms": _loudest(task, negatives),
         "conditions": conditions,
         "tta": _averaged(task, progress),
+        "near_words": _near_words(task, progress),
         "conditions_note": "conditions are those of the positives; false alarms are on the negatives as they are",
         "clip_level": _clip_level(task, tracks[CLEAN], negatives, det),
         "claims": _claims(alarms, conditions[CLEAN], curves[CLEAN]),
@@ -147,6 +151,24 @@ def _averaged(task: Task, progress: Progress) -> dict[str, Any]:
             "misses, clean": share_claim(misses, len(positives), wider(exact, by_speaker)),
             "false alarms": fah_claim(alarms, hours),
         },
+    }
+
+
+def _near_words(task: Task, progress: Progress) -> dict[str, Any] | None:
+    """Accept rates of what almost is the keyword, at the bundle's threshold; None where there is nothing of it."""
+    if not task.near:
+        return None
+    info, streams = task.bundle.info, positive_streams(task.near, lead_s=task.lead_s)
+    tracks = score_streams("near words", task.bundle, streams, len(task.near), progress)
+    rates = accept_rates(tracks, task.near, info.threshold, info.detector)
+    accepted, recordings = (
+        sum(getattr(rate, count) for rate in rates.values()) for count in ("accepted", "recordings")
+    )
+    return {
+        "accepted": accepted,
+        "recordings": recordings,
+        "claim": accept_text(accepted, recordings),
+        "by_category": {name: asdict(rate) for name, rate in rates.items()},
     }
 
 
@@ -189,9 +211,10 @@ def _latency(task: Task, positives: Sequence[ScoreTrack]) -> dict[str, Any] | No
     fires = first_fire_hops(positives, info.threshold, info.detector)
     for member, hop in zip(task.positives, fires, strict=True):
         if hop is not None:
-            end_s = task.lead_s + word_end_s(read(member.recording.file), info.frontend)
+            said_s = member.recording.said_s
+            end_s = said_s[1] if said_s else word_end_s(read(member.recording.file), info.frontend)
             fired_s = sample_end(hop * hop_frames + info.window_frames - 1) / SAMPLE_RATE
-            latencies_s.append(fired_s - end_s)
+            latencies_s.append(fired_s - task.lead_s - end_s)
     found = detection_latency(latencies_s)
     return asdict(found) if found else None
 
@@ -253,6 +276,8 @@ def _not_measured(task: Task, noise: Samples | None) -> list[str]:
         found.append("misses in noise: there are no noise recordings in the test")
     if not task.telephone:
         found.append("misses through a telephone: switched off")
+    if not task.near:
+        found.append("near words (half of the word, rhymes …): no recordings of them were given")
     if len({m.recording.speaker_id for m in task.positives}) == 1:
         found.append("other voices: all positives are of one speaker")
     return found

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ from uyan.data.cache import FeatureCache, extract
 from uyan.data.check import CheckReport, check, write_quarantine
 from uyan.data.duplicates import find_groups
 from uyan.data.examples import ExampleMaker, Positive, Segment, crop_frames, segments
-from uyan.data.limit import expectation, limit_positives, training_positives
+from uyan.data.licences import forbids_commercial_use
+from uyan.data.limit import expectation, limit_positives, training_positives, without_synthetic
 from uyan.data.locate import Span, locate_word
 from uyan.data.manifest import load_manifests
+from uyan.data.mixing import draw_weights
 from uyan.data.recording import unknown_speakers
 from uyan.data.split import (
     SPLITS,
@@ -31,7 +34,7 @@ from uyan.data.variant_features import extract_variants
 from uyan.data.variants import VariantTable
 from uyan.errors import DataError
 from uyan.files import replacing
-from uyan.frontend import Cmvn
+from uyan.frontend import Cmvn, seconds_to_frames
 from uyan.pipeline.window import settle_window
 from uyan.pipeline.workspace import Workspace
 
@@ -103,6 +106,8 @@ def split_recordings(run: Workspace, report: CheckReport) -> list[Member]:
     repeats = sum(not m.counted for m in members)
     excluded = sum(bool(m.excluded) for m in members)
     members = limit_positives(members, keyword, data.max_positives, data.max_positive_speakers, run.recipe.split.seed)
+    if data.synthetic_share == 0:
+        members = without_synthetic(members)
     save_splits(members, run.out / SPLITS_FILE)
     _require_all_splits(members, keyword)
     if repeats or excluded:
@@ -110,8 +115,9 @@ def split_recordings(run: Workspace, report: CheckReport) -> list[Member]:
             f"near-duplicates: {repeats} repeated take(s) count once, {excluded} left out because another split "
             "has the same take"
         )
-    learnt = [member for _, member in training_positives(members, keyword)]
-    if expected := expectation(len(learnt), len({member.recording.speaker_id for member in learnt})):
+    learnt = [m.recording for _, m in training_positives(members, keyword) if not m.recording.synthetic]
+    expected = expectation(len(learnt), len({recording.speaker_id for recording in learnt})) if learnt else None
+    if expected:
         run.warn(expected)
     return members
 
@@ -165,7 +171,7 @@ def make_features(run: Workspace, members: Sequence[Member]) -> Material:
     cmvn = Cmvn.merge(Cmvn.of(cache.mapped(m.content_sha1), cache.config) for m in train)
     cmvn.save(run.out / "stats.json")
     positives = [m for m in spoken if is_positive(m.recording, run.recipe.keyword)]
-    words = {m.content_sha1: locate_word(cache.get(m.content_sha1)) for m in positives}
+    words = {m.content_sha1: _word(m, cache) for m in positives}
     settle_window(run, list(words.values()))
     rooms = sorted((m.content_sha1, m.recording.file) for m in members if m.recording.kind == "rir" and m.active)
     table = VariantTable(run.recipe.variants, tuple(sha1 for sha1, _ in rooms))
@@ -174,6 +180,14 @@ def make_features(run: Workspace, members: Sequence[Member]) -> Material:
     responses = [(file, sha1) for sha1, file in rooms]
     extract_variants(wanted, responses, cache, run.recipe.variants, run.recipe.cache.workers, run.progress)
     return material
+
+
+def _word(member: Member, cache: FeatureCache) -> Span:
+    """Where the word is: as the manifest says, or found by its energy."""
+    if not (said_s := member.recording.said_s):
+        return locate_word(cache.get(member.content_sha1))
+    start, end = (seconds_to_frames(at_s) for at_s in said_s)
+    return Span(start, max(start + 1, end))
 
 
 def example_maker(
@@ -189,9 +203,10 @@ def example_maker(
     the hard-negative pool.
     """
     keyword, spans = run.recipe.keyword, words or material.words
+    spoken = material.positives(split, keyword)
     positives = [
-        Positive(m.content_sha1, spans[m.content_sha1], material.variant_count(m, keyword))
-        for m in material.positives(split, keyword)
+        Positive(m.content_sha1, spans[m.content_sha1], material.variant_count(m, keyword), weight)
+        for m, weight in zip(spoken, _weights(run, spoken), strict=True)
     ]
     if not positives:
         raise DataError(f"no recordings of {keyword!r} in the {split} split; add speakers, or change split.seed")
@@ -215,10 +230,19 @@ def stretches(run: Workspace, material: Material, members: Sequence[Member]) -> 
     """Recordings cut into pieces of one crop, with the variants they have."""
     length = crop_frames(run.recipe.batches, run.window_frames)
     found: list[Segment] = []
+    heard: list[Member] = []
     for member in members:
         frames = material.cache.mapped(member.content_sha1).shape[1]
         found += segments(member.content_sha1, frames, length, material.variant_count(member, run.recipe.keyword))
-    return found
+        heard += [member] * (len(found) - len(heard))
+    return [segment._replace(weight=weight) for segment, weight in zip(found, _weights(run, heard), strict=True)]
+
+
+def _weights(run: Workspace, heard: Sequence[Member]) -> list[float]:
+    """How often the items of these members are drawn; one item each."""
+    data = run.recipe.data
+    weights = draw_weights([m.recording for m in heard], data.synthetic_share, data.source_weights)
+    return [float(weight) for weight in weights]
 
 
 def data_summary(run: Workspace, members: Sequence[Member]) -> dict[str, Any]:
@@ -232,15 +256,28 @@ def data_summary(run: Workspace, members: Sequence[Member]) -> dict[str, Any]:
         splits[split] = {
             "positives": len(positives),
             "positive_speakers": len({m.recording.speaker_id for m in positives}),
+            "synthetic_positives": sum(m.recording.synthetic for m in positives),
+            "synthetic_speakers": len({m.recording.speaker_id for m in positives if m.recording.synthetic}),
             "negative_hours": sum(m.duration_s for m in others) / 3600,
+            "synthetic_hours": sum(m.duration_s for m in others if m.recording.synthetic) / 3600,
             "negative_speakers": len({m.recording.speaker_id for m in others if m.recording.kind != "noise"}),
         }
-    licenses = sorted({m.recording.license for m in members if m.active and m.recording.license})
+    licenses = Counter(m.recording.license for m in members if m.active)
     return {
         "splits": splits,
         "unknown_speakers": unknown_speakers([m.recording for m in members]),
         "repeated_takes": sum(not m.counted for m in members),
         "quarantined": len(run.quarantined),
         "quarantined_first": run.quarantined[:QUARANTINED_SHOWN],
-        "licenses": licenses,
+        "licenses": sorted(filter(None, licenses)),
+        "restricted": _restricted(licenses),
     }
+
+
+def _restricted(licenses: Mapping[str, int]) -> str:
+    """How many recordings of a licence that forbids commercial use there are; empty where there are none."""
+    forbidding = {license: count for license, count in licenses.items() if forbids_commercial_use(license)}
+    if not forbidding:
+        return ""
+    total, names = sum(licenses.values()), "; ".join(sorted(forbidding))
+    return f"{sum(forbidding.values()):,} of the {total:,} recordings behind it forbid that ({names})"

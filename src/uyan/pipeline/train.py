@@ -100,7 +100,11 @@ def pin_recordings(run: Workspace, material: Material, start: Trunk | None) -> N
 
 def _recordings_digest(run: Workspace, material: Material) -> str:
     """sha256 over all that the weights depend on besides the recipe, 64 hex digits."""
-    learnt = [(m.split, m.recording.kind, m.recording.label, m.content_sha1) for m in material.members if m.active]
+    learnt = [
+        (m.split, m.recording.kind, m.recording.label, m.content_sha1, m.recording.said_s)
+        for m in material.members
+        if m.active
+    ]
     started_from = file_sha256(run.start_file) if run.start_file else ""
     mined = tuple(file_sha256(manifest) for manifest in run.mined_manifests)
     pinned = [row for row in learnt if row[0] != "test"], material.variants.digest(), started_from, *mined

@@ -115,6 +115,11 @@ class Workspace:
         return self._absolute(self.recipe.mining.manifests) if self.recipe.mining.rounds else []
 
     @property
+    def near_manifests(self) -> list[Path]:
+        """Absolute paths of those whose recordings almost are the keyword, and only judge."""
+        return self._absolute(self.recipe.evaluation.near_words)
+
+    @property
     def start_file(self) -> Path | None:
         """Absolute path of the trunk file or bundle that `training.init` names; None where it names none."""
         init = self.recipe.training.init

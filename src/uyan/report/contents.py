@@ -109,6 +109,22 @@ class DataFacts(Part):
     licenses: list[str]
 
 
+class AcceptRate(Part):
+    """Recordings that almost are the word, and at how many of them the detector fired."""
+
+    accepted: int
+    recordings: int
+    speakers: int
+    interval: Interval
+
+
+class NearWords(Part):
+    """All of them, and by category."""
+
+    claim: str
+    by_category: dict[str, AcceptRate]
+
+
 class Event(Part):
     """A word of an annotated recording that was missed, or a false alarm there."""
 
@@ -161,6 +177,7 @@ class Metrics(Part):
     clip_level: ClipLevel
     claims: dict[str, str]
     tta: Averaged
+    near_words: NearWords | None
     not_measured: list[str]
     warnings: list[str]
     annotated: Annotated | None = None
@@ -171,7 +188,10 @@ class SplitFacts(Part):
 
     positives: int
     positive_speakers: int
+    synthetic_positives: int
+    synthetic_speakers: int
     negative_hours: FiniteFloat
+    synthetic_hours: FiniteFloat
     negative_speakers: int
 
 
@@ -207,6 +227,7 @@ class RunData(Part):
 
     splits: dict[str, SplitFacts]
     licenses: list[str]
+    restricted: str
 
 
 class RunMetrics(Part):

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from uyan.errors import EvaluationError
+from uyan.evaluation.claims import voices_claim
 from uyan.evaluation.latency import Latency
 from uyan.evaluation.scores import loudest, stretch_scores
 from uyan.evaluation.shift import ShiftResult
@@ -65,6 +66,7 @@ def make_report(folder: Path, out: Path, run_folder: Path | None = None) -> Path
     run, folds = _run(run_folder, metrics), _folds(folder, run_folder, metrics)
     context = {
         "metrics": metrics,
+        "voices": voices_claim(next(iter(metrics.conditions.values())).per_speaker),
         "clean": next(iter(metrics.conditions.values())),
         "clean_name": next(iter(metrics.conditions)),
         "refused": _refused(next(iter(metrics.conditions.values()))),

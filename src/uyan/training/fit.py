@@ -166,8 +166,10 @@ def _fit_phase(network: Network, train: ExampleMaker, data: FitData, plan: FitPl
 
 def batch_sampler(maker: ExampleMaker, batches: BatchConfig, seed: int, hard: int = 0) -> BalancedBatchSampler:
     """Batches of what the maker has; `hard` is the least number of hard negatives to reckon with."""
-    sizes = [len(items) for items in maker.sources.values()]
-    return BalancedBatchSampler([*sizes[:2], max(sizes[2], hard)], batches.size, batches.ratio, seed)
+    sizes, weights = zip(*((len(items), items.weights) for items in maker.sources.values()), strict=True)
+    reckoned = [*sizes[:2], max(sizes[2], hard)]
+    known = weights if reckoned[2] == sizes[2] else ()  # of hard negatives that are yet to be found
+    return BalancedBatchSampler(reckoned, batches.size, batches.ratio, seed, weights=known)
 
 
 def finished_epochs(checkpoint: Path, config_hash: str) -> int:
