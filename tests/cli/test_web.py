@@ -19,7 +19,7 @@ needs_vendor = pytest.mark.skipif(bool(vendor_files.missing()), reason=f"no onnx
 def test_it_writes_a_folder(uyan: Any, bundle: Bundle, tmp_path: Path) -> None:
     code, out, _ = uyan("web", bundle.path, "--out", tmp_path / "site")
     assert code == 0 and str(tmp_path / "site" / "index.html") in out
-    assert (tmp_path / "site" / "model.onnx").read_bytes() == bundle.data
+    assert (tmp_path / "site" / "model-0.onnx").read_bytes() == bundle.data
     assert (tmp_path / "site" / "vendor" / "LICENSE.txt").read_text().count("MIT License") == 1
 
 
@@ -37,7 +37,7 @@ main()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         url = process.stdout.readline().split()[0]
-        with urllib.request.urlopen(f"{url}model.onnx", timeout=20) as answer:
+        with urllib.request.urlopen(f"{url}model-0.onnx", timeout=20) as answer:
             assert answer.read() == bundle.data
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)

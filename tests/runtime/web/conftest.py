@@ -15,7 +15,7 @@ from uyan.runtime.web.site import Site, make_site
 def site(bundle: Bundle) -> Site:
     if vendor_files.missing():
         pytest.skip(f"no onnxruntime-web here; {vendor_files.COMMAND}")
-    return make_site(bundle)
+    return make_site([bundle], tta=False)
 
 
 @pytest.fixture

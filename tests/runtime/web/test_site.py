@@ -56,8 +56,8 @@ def test_every_file_is_there_with_its_type(server: SiteServer, site: Site) -> No
         assert headers["Content-Type"] == TYPES[Path(name).suffix]
         assert {key: headers[key] for key in HEADERS} == HEADERS
     assert ask(server, "/")[2] == ask(server, "/index.html?again=1")[2] == site["index.html"]
-    status, headers, body = ask(server, "/model.onnx", "HEAD")
-    assert (status, headers["Content-Length"], body) == (200, str(len(site["model.onnx"])), b"")
+    status, headers, body = ask(server, "/model-0.onnx", "HEAD")
+    assert (status, headers["Content-Length"], body) == (200, str(len(site["model-0.onnx"])), b"")
 
 
 def test_the_page_asks_for_nothing_that_is_not_there(site: Site) -> None:
@@ -65,10 +65,10 @@ def test_the_page_asks_for_nothing_that_is_not_there(site: Site) -> None:
     for name, content in site.items():
         if name.endswith(".js"):
             assert not re.search(rb"https?://\w", content), name
-            asked |= set(
-                re.findall(r'(?:from|import\(|fetch\(|session\(|addModule\()\s*"(?:\./)?([^"]+)"', content.decode())
-            )
-    assert {"main.js", "bundle.json", "model.onnx", "frontend.onnx", "worklet.js"} <= asked <= set(site)
+            asked |= set(re.findall(ASKS, content.decode()))
+    for word in json.loads(site["words.json"])["words"]:
+        asked |= {word["frontend"], word["network"]}
+    assert {"main.js", "words.json", "model-0.onnx", "frontend-0.onnx", "worklet.js"} <= asked <= set(site)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_anything_else_is_not(server: SiteServer, path: str) -> None:
 
 
 def test_a_foreign_name_for_this_address_gets_nothing(server: SiteServer) -> None:
-    assert ask(server, "/bundle.json", Host=f"evil.example:{server.server_port}")[0] == 404
-    assert ask(server, "/bundle.json", Host=f"localhost:{server.server_port}")[0] == 200
+    assert ask(server, "/words.json", Host=f"evil.example:{server.server_port}")[0] == 404
+    assert ask(server, "/words.json", Host=f"localhost:{server.server_port}")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -125,10 +125,11 @@ def test_a_taken_port_is_said(server: SiteServer, site: Site) -> None:
 
 
 def test_the_made_files_are_the_bundle_s(site: Site, bundle: Bundle, changing_sound: Any) -> None:
-    assert site["model.onnx"] == bundle.data
-    assert BundleInfo.from_json(site["bundle.json"].decode()) == bundle.info
+    assert site["model-0.onnx"] == bundle.data
+    [word] = json.loads(site["words.json"])["words"]
+    assert BundleInfo.from_json(json.dumps(word["info"])) == bundle.info
     samples = changing_sound(2.0)
-    session = onnxruntime.InferenceSession(site["frontend.onnx"])
+    session = onnxruntime.InferenceSession(site["frontend-0.onnx"])
     found = session.run(None, {"samples": samples[np.newaxis]})[0][0]
     assert np.abs(found - log_mel(samples, bundle.info.frontend)).max() <= 1e-4
 
@@ -137,8 +138,31 @@ def test_the_front_end_is_the_one_of_the_bundle(bundle: Bundle, site: Site) -> N
     frontend = FrontendConfig(low_hz=100.0)
     cmvn = Cmvn(**{**json.loads(bundle.info.to_json())["cmvn"], "frontend": frontend.digest()})
     info = replace(bundle.info, frontend=frontend, cmvn=cmvn)
-    other = make_site(Bundle(bundle.path, seal(bundle.data, info.to_json())))
-    assert other["frontend.onnx"] != site["frontend.onnx"]
+    other = Bundle(bundle.path, seal(bundle.data, replace(info, label="selam").to_json()))
+    both = make_site([bundle, other])
+    assert make_site([other])["frontend-0.onnx"] == both["frontend-1.onnx"] != site["frontend-0.onnx"]
+    assert [word["frontend"] for word in json.loads(both["words.json"])["words"]] == [
+        "frontend-0.onnx",
+        "frontend-1.onnx",
+    ]
+
+
+def test_each_word_has_the_operating_point_of_averaged_or_plain_scores(bundle: Bundle) -> None:
+    info = replace(bundle.info, label="selam", threshold=0.7, tta_threshold=0.6)
+    other = Bundle(bundle.path, seal(bundle.data, info.to_json()))
+    for tta, threshold in ((True, 0.6), (False, 0.7)):
+        made = make_site([bundle, other], tta)
+        words = json.loads(made["words.json"])
+        assert words["tta"] is tta
+        assert [word["threshold"] for word in words["words"]] == [0.5, threshold]
+        assert {word["frontend"] for word in words["words"]} == {"frontend-0.onnx"}
+    with pytest.raises(ConfigError, match="two bundles listen for"):
+        make_site([bundle, bundle])
+
+
+def test_the_licences_of_what_is_served_are_served(site: Site) -> None:
+    assert b"MIT License" in site["vendor/LICENSE.txt"]
+    assert len(site["vendor/ThirdPartyNotices.txt"]) > 100_000
 
 
 def test_written_to_a_folder(site: Site, tmp_path: Path) -> None:
@@ -152,7 +176,7 @@ def test_without_onnxruntime_web_the_command_for_it_is_named(
 ) -> None:
     monkeypatch.setattr(vendor_files, "FOLDER", tmp_path)
     with pytest.raises(ConfigError, match=f"onnxruntime-web is not there .*{vendor_files.COMMAND}"):
-        make_site(bundle)
+        make_site([bundle])
 
 
 class _Npm:

@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 from browser import CHROMIUM, Tab, chromium
 from uyan.audio import SAMPLE_RATE
 from uyan.bundle import Bundle
+from uyan.container import seal
 from uyan.data.manifest import load_manifests
+from uyan.decision import DetectorConfig
 from uyan.detector import Detector
+from uyan.frontend import FrontendConfig
 from uyan.hop_scorer import HopScorer
 from uyan.runtime.web.server import SiteServer
+from uyan.runtime.web.site import make_site
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,7 +45,7 @@ READY = "document.getElementById('listen-status').textContent"
 STREAMED = """(async () => {
   const { loadDetector } = await import("./detector.js");
   const { detector } = await loadDetector();
-  detector.threshold = %s;
+  %s.forEach((threshold, word) => detector.setThreshold(word, threshold));
   const pcm = new Int16Array(Uint8Array.from(atob("%s"), (letter) => letter.charCodeAt(0)).buffer);
   const samples = Float32Array.from(pcm, (value) => value / 32768);
   const hops = [];
@@ -79,23 +83,43 @@ def pcm16(samples: NDArray[np.floating]) -> NDArray[np.int16]:
 
 
 @pytest.mark.parametrize("sizes", [[1600], [160, 7, 4801, 0, 20_000], [200_000]])
+@pytest.mark.parametrize("tta", [False, True], ids=["plain", "averaged"])
 def test_given_samples_the_page_fires_exactly_as_python(
-    server: SiteServer, bundle: Bundle, changing_sound: Any, tmp_path: Path, sizes: list[int]
+    server: SiteServer, bundle: Bundle, changing_sound: Any, tmp_path: Path, sizes: list[int], tta: bool
 ) -> None:
+    """Two words of one front end and one of another, in one pass; each with scores clear of its thresholds."""
+    words = [bundle, *_others(bundle)]
+    server.site = make_site(words, tta)
     sound = pcm16(changing_sound(45.0, seed=1))
-    scores = HopScorer(bundle).push(sound)
-    clear = (float(t) for t in np.arange(0.6, 0.9, 0.001) if np.abs(scores[:, None] - [t, t - 0.1]).min() > 1e-3)
-    threshold = next(clear)
-    expected = Detector(bundle, threshold).push(sound)
-    assert len(expected) >= 5
+    scores = [HopScorer(word, tta).push(sound) for word in words]
+    thresholds = [_clear_threshold(track) for track in scores]
+    expected = Detector(words, thresholds, tta).push(sound)
+    assert all(len([d for d in expected if d.label == word.info.label]) >= 3 for word in words)
     with chromium(tmp_path / "profile") as tab:
         tab.open(server.url, 1000)
         data = base64.b64encode(sound.tobytes()).decode()
-        hops = tab.ask(STREAMED % (threshold, data, json.dumps(sizes)))
+        hops = tab.ask(STREAMED % (json.dumps(thresholds), data, json.dumps(sizes)))
         assert tab.complaints() == []
-    assert [hop["score"] for hop in hops] == pytest.approx(scores.tolist(), abs=1e-4)
-    assert [hop["time_s"] for hop in hops if hop["fired"]] == [d.time_s for d in expected]
-    assert [hop["peak"] for hop in hops if hop["fired"]] == pytest.approx([d.score for d in expected], abs=1e-4)
+    for number, word in enumerate(words):
+        mine = [hop for hop in hops if hop["word"] == number]
+        found = [d for d in expected if d.label == word.info.label]
+        assert [hop["score"] for hop in mine] == pytest.approx(scores[number].tolist(), abs=1e-4)
+        assert [hop["time_s"] for hop in mine if hop["fired"]] == [d.time_s for d in found]
+        assert [hop["peak"] for hop in mine if hop["fired"]] == pytest.approx([d.score for d in found], abs=1e-4)
+
+
+def _others(bundle: Bundle) -> list[Bundle]:
+    """The same network with another temperature and hop, and behind another front end."""
+    slow = replace(bundle.info, label="selam", temperature=2.5, detector=DetectorConfig(hop_s=0.16))
+    frontend = FrontendConfig(low_hz=100.0)
+    cmvn = replace(bundle.info.cmvn, frontend=frontend.digest())
+    deep = replace(bundle.info, label="merhaba", frontend=frontend, cmvn=cmvn)
+    return [Bundle(bundle.path, seal(bundle.data, info.to_json())) for info in (slow, deep)]
+
+
+def _clear_threshold(scores: NDArray[np.float64]) -> float:
+    """A threshold that no score comes near, nor its release."""
+    return next(t for t in np.arange(0.55, 0.9, 0.001).tolist() if np.abs(scores[:, None] - [t, t - 0.1]).min() > 5e-4)
 
 
 @pytest.fixture(scope="module")
@@ -176,12 +200,12 @@ def test_the_threshold_is_moved_and_brought_back(server: SiteServer, bundle: Bun
     with chromium(tmp_path / "profile") as tab:
         tab.open(server.url, 1000)
         wait_until(tab, f"{READY} === 'Ready.'")
-        assert float(tab.ask("document.getElementById('threshold-value').value")) == bundle.info.threshold
+        assert float(tab.ask("document.getElementById('threshold-value-0').value")) == bundle.info.threshold
         tab.ask("""(slider => { slider.value = 0.75; slider.dispatchEvent(new Event("input")); })(
-          document.getElementById("threshold"))""")
-        assert float(tab.ask("document.getElementById('threshold-value').value")) == 0.75
-        tab.ask("document.getElementById('threshold-reset').click()")
-        assert float(tab.ask("document.getElementById('threshold-value').value")) == bundle.info.threshold
+          document.getElementById("threshold-0"))""")
+        assert float(tab.ask("document.getElementById('threshold-value-0').value")) == 0.75
+        tab.ask("document.getElementById('threshold-reset-0').click()")
+        assert float(tab.ask("document.getElementById('threshold-value-0').value")) == bundle.info.threshold
 
 
 def test_a_refused_microphone_is_said_in_words(server: SiteServer, tmp_path: Path) -> None:
@@ -229,7 +253,7 @@ def test_recorded_takes_are_a_data_set(server: SiteServer, microphone: Path, tmp
 def test_how_it_looks(bundle: Bundle, server: SiteServer, tmp_path: Path, width: int, dark: bool) -> None:
     """Nothing to complain of, nothing sticks out even with the longest of words, every control has a name."""
     long = replace(bundle.info, label="a-word-without-any-space" * 8)
-    server.site = {**server.site, "bundle.json": long.to_json().encode()}
+    server.site = make_site([bundle, Bundle(bundle.path, seal(bundle.data, long.to_json()))])
     with chromium(tmp_path / "profile") as tab:
         tab.open(server.url, width, dark)
         wait_until(tab, f"{READY} === 'Ready.'")

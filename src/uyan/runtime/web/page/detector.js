@@ -1,44 +1,76 @@
-// Samples in, detections out: the scores of a stream and the rule over them; detector.py for one word.
+// Samples in, detections out, for one word or several in one pass; detector.py in the browser.
 
 import { Decision } from "./decision.js";
+import { Frontend } from "./frontend.js";
+import { SAMPLE_RATE } from "./frames.js";
 import { Scorer } from "./scorer.js";
 
+const MOST_SAMPLES = 30 * SAMPLE_RATE;
+
 export class Detector {
-  /** `threshold` may be changed while it listens. */
-  constructor(scorer, info) {
-    this.scorer = scorer;
-    this.decision = new Decision(info.threshold, info.detector);
-    this.label = info.label;
+  /** `words`: {label, frontend, scorer, decision}; words of one front end share the object. */
+  constructor(words) {
+    this.words = words;
+    this.frontends = [...new Set(words.map(({ frontend }) => frontend))];
   }
 
-  set threshold(value) {
-    this.decision.threshold = value;
+  /** Move the threshold of a word, also while it listens. */
+  setThreshold(word, value) {
+    this.words[word].decision.threshold = value;
   }
 
   /** Start a new stream at time 0. */
   reset() {
-    this.scorer.reset();
-    this.decision.reset();
+    for (const part of this.frontends) part.reset();
+    for (const { scorer, decision } of this.words) {
+      scorer.reset();
+      decision.reset();
+    }
   }
 
-  /** Take the next samples; {time_s, score, fired, peak} of every hop they complete. */
+  /** Take the next samples (Float32Array, mono, 16 kHz); {word, time_s, score, fired, peak} of every hop they complete. */
   async push(samples) {
-    const hops = await this.scorer.push(samples);
-    return hops.map(({ time_s, score }) => {
-      const fired = this.decision.push(score);
-      return { time_s, score, fired, peak: this.decision.peak };
-    });
+    const hops = [];
+    for (let at = 0; at < samples.length; at += MOST_SAMPLES) {
+      for (const frontend of this.frontends) {
+        hops.push(...(await this.hopsOf(frontend, samples.subarray(at, at + MOST_SAMPLES))));
+      }
+    }
+    return hops.sort((a, b) => a.time_s - b.time_s);
+  }
+
+  async hopsOf(frontend, samples) {
+    const sharing = this.words.map((word, number) => ({ ...word, number })).filter((word) => word.frontend === frontend);
+    const features = await frontend.push(samples, Math.min(...sharing.map(({ scorer }) => scorer.missing)));
+    if (!features.frames) return [];
+    const hops = [];
+    for (const { number, scorer, decision } of sharing) {
+      for (const hop of await scorer.push(features)) {
+        const fired = decision.push(hop.score);
+        hops.push({ word: number, ...hop, fired, peak: decision.peak });
+      }
+    }
+    return hops;
   }
 }
 
-/** The detector of the bundle that lies beside this page. */
+/** The detector of the bundles that lie beside this page, and what words.json says of each. */
 export async function loadDetector() {
   const ort = await import("./vendor/ort.wasm.bundle.min.mjs");
   ort.env.logLevel = "error"; // it warns of every processor, since a browser names none
   ort.env.wasm.numThreads = 1; // a hop takes a millisecond; threads need headers that static hosts rarely send
   ort.env.wasm.wasmPaths = { wasm: new URL("vendor/ort-wasm-simd-threaded.wasm", document.baseURI).href };
-  const info = await (await fetch("bundle.json")).json();
   const session = (file) => ort.InferenceSession.create(file, { executionProviders: ["wasm"] });
-  const [frontend, network] = [await session("frontend.onnx"), await session("model.onnx")];
-  return { info, detector: new Detector(new Scorer(ort, frontend, network, info), info) };
+  const { tta, words } = await (await fetch("words.json")).json();
+  const frontends = new Map();
+  const loaded = [];
+  for (const { info, threshold, frontend, network } of words) {
+    if (!frontends.has(frontend)) {
+      frontends.set(frontend, new Frontend(ort, await session(frontend), info.frontend.mels));
+    }
+    const scorer = new Scorer(ort, await session(network), info, tta);
+    const decision = new Decision(threshold, info.detector);
+    loaded.push({ label: info.label, frontend: frontends.get(frontend), scorer, decision });
+  }
+  return { words: words.map(({ info, threshold }) => ({ label: info.label, threshold })), detector: new Detector(loaded) };
 }

@@ -1,13 +1,14 @@
-// The listening half of the page: button, score trace, threshold and the list of detections.
+// The listening half of the page: button, score trace, thresholds and the list of detections.
 
 import { loadDetector } from "./detector.js";
 import { openMicrophone } from "./microphone.js";
+import { showThresholds } from "./thresholds.js";
 import { Trace } from "./trace.js";
 
 const MOST_SHOWN = 200;
 const element = (id) => document.getElementById(id);
 
-/** Loads the detector and wakes up the controls; answers with what bundle.json says. */
+/** Loads the detector and wakes up the controls; answers with its words, {label, threshold}. */
 export async function startListening() {
   const trace = new Trace(element("trace"));
   let loaded;
@@ -17,36 +18,18 @@ export async function startListening() {
     say(`The detector cannot be loaded (${reason.message}).`, true);
     throw reason;
   }
-  const { info, detector } = loaded;
-  connectThreshold(info.threshold, (value) => {
-    detector.threshold = trace.threshold = value;
-    trace.draw();
+  const { words, detector } = loaded;
+  showThresholds(element("thresholds"), words, (word, value) => {
+    detector.setThreshold(word, value);
+    trace.setThreshold(word, value);
   });
-  connectButton(detector, trace);
+  const labels = words.map(({ label }) => label);
+  connectButton(detector, labels, trace);
   say("Ready.");
-  return info;
+  return labels;
 }
 
-function connectThreshold(operatingPoint, onChange) {
-  const slider = element("threshold");
-  const show = () => {
-    element("threshold-value").value = String(Number(Number(slider.value).toFixed(6)));
-    onChange(Number(slider.value));
-  };
-  const reset = () => {
-    slider.step = "any"; // the operating point may lie between two steps
-    slider.value = operatingPoint;
-    show();
-  };
-  slider.addEventListener("input", show);
-  slider.addEventListener("pointerdown", () => (slider.step = "0.0025"));
-  slider.addEventListener("keydown", () => (slider.step = "0.0025"));
-  element("threshold-reset").addEventListener("click", reset);
-  slider.disabled = element("threshold-reset").disabled = false;
-  reset();
-}
-
-function connectButton(detector, trace) {
+function connectButton(detector, labels, trace) {
   const button = element("listen");
   let microphone = null;
   let pushed = Promise.resolve();
@@ -61,7 +44,7 @@ function connectButton(detector, trace) {
   const take = (block) => {
     // One after the other: a hop's memory is the next one's input.
     pushed = pushed
-      .then(async () => microphone && show(await detector.push(block), detector.label, trace))
+      .then(async () => microphone && show(await detector.push(block), labels, trace))
       .catch((reason) => say(`The detector stopped (${reason.message}).`, true));
   };
   button.addEventListener("click", async () => {
@@ -84,12 +67,13 @@ function connectButton(detector, trace) {
   button.disabled = false;
 }
 
-function show(hops, label, trace) {
+function show(hops, labels, trace) {
   trace.add(hops);
-  for (const { time_s, peak } of hops.filter(({ fired }) => fired)) {
+  for (const { word, time_s, peak } of hops.filter(({ fired }) => fired)) {
     const item = document.createElement("li");
     item.dataset.timeS = time_s;
-    item.textContent = `${new Date().toLocaleTimeString()}, ${time_s.toFixed(1)} s: ${label}, score ${peak.toFixed(3)}`;
+    item.dataset.word = labels[word];
+    item.textContent = `${new Date().toLocaleTimeString()}, ${time_s.toFixed(1)} s: ${labels[word]}, score ${peak.toFixed(3)}`;
     const list = element("detections");
     list.prepend(item);
     if (list.children.length > MOST_SHOWN) list.lastElementChild.remove();

@@ -3,9 +3,9 @@
 import { startListening } from "./listen.js";
 import { startRecorder } from "./record.js";
 
-const info = await startListening().catch(() => null);
-if (info) {
-  document.title = `${info.label} · uyan`;
-  document.getElementById("word").textContent = info.label;
+const labels = await startListening().catch(() => []);
+if (labels.length) {
+  document.title = `${labels.join(", ")} · uyan`;
+  document.getElementById("word").textContent = labels.join(", ");
 }
-startRecorder(info?.label ?? "");
+startRecorder(labels);

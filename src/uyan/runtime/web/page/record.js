@@ -14,9 +14,10 @@ const wait = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds)
 const takes = [];
 let stopped = true;
 
-/** Wakes up the controls; the word is proposed. */
-export function startRecorder(word) {
-  element("label").value = word;
+/** Wakes up the controls; the words are proposed. */
+export function startRecorder(words) {
+  element("label").value = words[0] ?? "";
+  element("words").replaceChildren(...words.map((word) => new Option(word)));
   element("record").addEventListener("submit", (event) => {
     event.preventDefault();
     if (stopped) record(Object.fromEntries(new FormData(event.target)));

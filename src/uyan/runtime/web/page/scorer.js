@@ -1,56 +1,76 @@
-// Scores of a stream of samples, one a hop: frontend.onnx, then the network with its memory; hop_scorer.py in the browser.
+// Scores of a stream of features, one a hop, by a network with a memory; hop_scorer.py in the browser.
 
 import { roundedToEven } from "./decision.js";
-import { FRAME_SAMPLES, HOP_S, HOP_SAMPLES, SAMPLE_RATE, frameCount, joined, sampleEnd } from "./frames.js";
+import { framesOf, joinedFeatures, noFeatures } from "./features.js";
+import { HOP_S, SAMPLE_RATE, sampleEnd } from "./frames.js";
 
 const STRIDE_FRAMES = 2;
-const MOST_FRAMES = 3000;
+const TTA_REACH = 2;
 
 export class Scorer {
-  /** `ort` is onnxruntime-web; `frontend` and `network` its sessions; `info` is bundle.json. */
-  constructor(ort, frontend, network, info) {
-    Object.assign(this, { ort, frontend, network, info });
+  /** `network` is a session of `ort`; `info` its entry in words.json; `tta` averages neighbouring scores. */
+  constructor(ort, network, info, tta) {
+    Object.assign(this, { ort, network, info });
     this.hopFrames = roundedToEven(info.detector.hop_s / HOP_S);
+    this.reach = tta ? TTA_REACH : 0;
+    this.firstFrames = info.window_frames + STRIDE_FRAMES * this.reach;
     this.reset();
   }
 
   /** Start a new stream at time 0. */
   reset() {
-    this.waiting = new Float32Array(0);
+    this.pending = noFeatures(this.info.frontend.mels);
     this.memory = this.emptyMemory();
-    this.needed = this.info.window_frames;
+    this.needed = this.firstFrames;
+    this.recent = null;
     this.hops = 0;
   }
 
-  /** Take the next samples (Float32Array, mono, 16 kHz); {time_s, score} of every hop they complete. */
-  async push(samples) {
-    this.waiting = joined([this.waiting, samples]);
-    const found = [];
-    for (let frames; (frames = frameCount(this.waiting.length)) >= this.needed; ) {
-      const more = Math.floor((Math.min(frames, MOST_FRAMES) - this.needed) / this.hopFrames);
-      const used = this.needed + Math.max(0, more) * this.hopFrames;
-      for (const score of await this.scores(used)) {
-        found.push({ time_s: this.timeS(this.hops), score });
-        this.hops += 1;
-      }
-      this.waiting = this.waiting.slice(used * HOP_SAMPLES);
-      this.needed = this.hopFrames;
-    }
-    return found;
+  /** Frames until the next score. */
+  get missing() {
+    return this.needed - this.pending.frames;
+  }
+
+  /** Take the next features; {time_s, score} of every hop they complete. */
+  async push(features) {
+    const frames = joinedFeatures(this.pending, features);
+    this.pending = frames;
+    if (frames.frames < this.needed) return [];
+    const more = Math.floor((frames.frames - this.needed) / this.hopFrames) * this.hopFrames;
+    const used = this.needed + more;
+    const scores = await this.positions(framesOf(frames, 0, used));
+    this.pending = framesOf(frames, used, frames.frames);
+    this.needed = this.hopFrames;
+    const stride = this.hopFrames / STRIDE_FRAMES;
+    const found = this.reach ? this.averaged(scores, stride) : everyLast(scores, stride);
+    return found.map((score) => ({ time_s: this.timeS(this.hops++), score }));
   }
 
   /** When the score of that hop is there, in seconds from the start of the stream. */
   timeS(hop) {
-    return sampleEnd(hop * this.hopFrames + this.info.window_frames - 1) / SAMPLE_RATE;
+    return sampleEnd(hop * this.hopFrames + this.firstFrames - 1) / SAMPLE_RATE;
   }
 
-  /** Scores of the hops that the first so many waiting frames complete. */
-  async scores(frames) {
-    const pcm = this.waiting.slice(0, (frames - 1) * HOP_SAMPLES + FRAME_SAMPLES);
-    const { features } = await this.frontend.run({ samples: new this.ort.Tensor("float32", pcm, [1, pcm.length]) });
+  /** Scores at every position of the network, 20 ms apart, that these features complete. */
+  async positions({ mels, frames, data }) {
+    const features = new this.ort.Tensor("float32", data, [1, mels, frames]);
     const { logits, ...next } = await this.network.run({ features, ...this.memory });
     this.memory = Object.fromEntries(Object.entries(next).map(([name, kept]) => [name.replace("next", "memory"), kept]));
-    return keywordScores(logits, this.info.temperature, this.hopFrames / STRIDE_FRAMES);
+    return keywordScores(logits, this.info.temperature);
+  }
+
+  /** Means around each hop's position, the last of which ends the scores; before the first there is nothing. */
+  averaged(scores, stride) {
+    const width = 2 * this.reach + 1;
+    const nothing = new Array(this.reach).fill(null);
+    const known = [...(this.recent ?? nothing), ...scores];
+    this.recent = known.slice(known.length - Math.max(0, width - stride));
+    const means = [];
+    for (let at = (known.length - width) % stride; at + width <= known.length; at += stride) {
+      const there = known.slice(at, at + width).filter((score) => score !== null);
+      means.push(there.reduce((sum, score) => sum + score, 0) / there.length);
+    }
+    return means;
   }
 
   /** Memories of no frames, which begin a stream. */
@@ -61,13 +81,14 @@ export class Scorer {
   }
 }
 
-/** softmax(logits / T) of the keyword at the last position of every hop; logits of shape (1, 2, positions). */
-function keywordScores(logits, temperature, stride) {
+/** The last of every `stride` scores. */
+function everyLast(scores, stride) {
+  return scores.filter((_, at) => (scores.length - 1 - at) % stride === 0);
+}
+
+/** softmax(logits / T) of the keyword at every position; logits of shape (1, 2, positions). */
+function keywordScores(logits, temperature) {
   const [, , positions] = logits.dims;
-  const scores = [];
-  for (let at = (positions - 1) % stride; at < positions; at += stride) {
-    const margin = (logits.data[positions + at] - logits.data[at]) / temperature;
-    scores.push(1 / (1 + Math.exp(-margin)));
-  }
-  return scores;
+  const score = (at) => 1 / (1 + Math.exp((logits.data[at] - logits.data[positions + at]) / temperature));
+  return Array.from({ length: positions }, (_, at) => score(at));
 }
