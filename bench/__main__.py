@@ -24,6 +24,7 @@ from bench.loading_share import loading_share
 from bench.measure import QUIET_LOAD, Figure, conditions, in_fresh_process
 from bench.mining import mining_memory, mining_speed
 from bench.server import server_load, server_soak
+from bench.speakers import speaker_groups
 from bench.start_up import start_up
 from bench.streaming import streaming_cost
 from bench.voices import voices_speed
@@ -57,6 +58,7 @@ def benchmarks(
         "start-up": Benchmark(start_up, False),
         "server": Benchmark(server_load, False),
         "voices": Benchmark(voices_speed, False),
+        "speakers": Benchmark(partial(speaker_groups, data), True),
         "server-soak": Benchmark(partial(server_soak, soak_minutes, out), False, slow=True),
         "duplicates": Benchmark(partial(duplicates_scale, clips), False, slow=True),
     }

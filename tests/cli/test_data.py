@@ -1,9 +1,12 @@
 """`uyan data scan` and `uyan data check`: from a folder of recordings to a manifest that one can trust."""
 
+import csv
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from uyan.cli.main import main
@@ -161,3 +164,35 @@ def test_check_of_a_missing_manifest(
 ) -> None:
     assert call(monkeypatch, "check", tmp_path / "none.csv") == 2
     assert "none.csv: cannot be read" in capsys.readouterr().err
+
+
+def test_speakers_are_estimated_into_a_manifest_of_its_own(
+    uyan: Any, write_corpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from uyan.data import speaker_encoder, speakers
+
+    manifest = write_corpus(tmp_path)
+    text = manifest.read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    first = rows[0]["speaker_id"]
+    manifest.write_text(text.replace(f",{first},", ",,"), encoding="utf-8")
+    before = manifest.read_bytes()
+    monkeypatch.setattr(speakers, "load_encoder", lambda weights: None)
+    monkeypatch.setattr(speakers, "embed", lambda encoder, samples: np.float32([1, 0]))
+    code, out, err = uyan("data", "speakers", manifest)
+    assert code == 0 and "warning" not in err
+    assert "1 estimated speakers" in out and "manifest.speakers.csv" in out
+    found = list(csv.DictReader((tmp_path / "manifest.speakers.csv").read_text(encoding="utf-8").splitlines()))
+    for was, row in zip(rows, found, strict=True):
+        assert (
+            row["speaker_id"].startswith("est:")
+            if was["speaker_id"] == first
+            else (row["speaker_id"] == was["speaker_id"])
+        )
+    assert manifest.read_bytes() == before
+    assert uyan("data", "speakers", manifest, "--out", manifest)[0] == 2
+    assert "estimated from their voices" in uyan("data", "check", tmp_path / "manifest.speakers.csv")[1]
+    monkeypatch.undo()
+    monkeypatch.setattr(speaker_encoder, "PACKAGE", "no_such_package")
+    code, _, err = uyan("data", "speakers", manifest)
+    assert code == 2 and "pip install --no-deps" in err and "Traceback" not in err

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from uyan.data.check import CheckReport
     from uyan.data.clip_table import Clip
     from uyan.data.parallel import Progress
+    from uyan.data.speakers import Estimate
 
 SHOWN_PER_KIND = 10
 
@@ -159,6 +160,59 @@ def add_feedback(
         typer.echo(f"{found.unlabelled} clips have no label yet: uyan data label {folder}", err=True)
 
 
+@app.command(
+    help="Guess who speaks in recordings without a speaker_id: voices that sound alike get one id, est:…, in a new "
+    "manifest. Ids that are given stay. Needs torch and the encoder's weights.\n\n"
+    "Example: uyan data speakers recordings/manifest.csv"
+)
+def speakers(
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="CSV or Parquet.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A manifest in the same folder; MANIFEST with .speakers before its suffix by default."),
+    ] = None,
+    distance: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Mean cosine distance up to which voices are one speaker.")
+    ] = 0.35,
+    weights: Annotated[
+        Path | None, typer.Option(help="The encoder's pretrained.pt; the installed package's by default.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")] = None,
+) -> None:
+    """Write the new manifest and say how large the groups are."""
+    from uyan.cli.console import terminal
+    from uyan.data.manifest import load_manifests, save_manifest
+    from uyan.data.speakers import estimate_speakers
+    from uyan.errors import ConfigError
+
+    target = out or manifest.with_name(f"{manifest.stem}.speakers{manifest.suffix}")
+    if target.exists() and target.samefile(manifest):
+        raise ConfigError(f"{target}: is the manifest that is read; name another with --out")
+    with terminal() as shown:
+        found = estimate_speakers(load_manifests([manifest]), distance, weights, workers, shown.progress)
+    save_manifest(found.recordings, target)
+    _show_voices(found, distance)
+    typer.echo(f"manifest {target}: listen to some of each group before you rely on it")
+
+
+def _show_voices(found: "Estimate", distance: float) -> None:
+    from uyan.cli.console import print_table
+
+    largest = found.voices[:SHOWN_PER_KIND]
+    if largest:
+        print_table(
+            f"{len(found.voices)} estimated speakers (cosine distance ≤ {distance:g}), the largest",
+            ("speaker", "recordings", "sounds like"),
+            [(v.speaker_id, v.recordings, f"{v.like} ({v.distance:.2f})" if v.like else "") for v in largest],
+        )
+    alone = sum(v.recordings == 1 for v in found.voices)
+    typer.echo(f"{found.named} recordings had a speaker_id, which stays; {alone} estimated speakers have one recording")
+    for recording, reason in found.mute[:SHOWN_PER_KIND]:
+        typer.echo(f"warning: {recording.file}: {reason}; its speaker stays unknown", err=True)
+    if len(found.mute) > SHOWN_PER_KIND:
+        typer.echo(f"warning: … and {len(found.mute) - SHOWN_PER_KIND} more", err=True)
+
+
 def _default_cache(manifest: Path) -> Path | None:
     """None where the data may only be read: a check goes without rather than fail at its end."""
     folder = manifest.absolute().parent
@@ -177,7 +231,7 @@ def _near_duplicates(report: "CheckReport", progress: "Progress") -> list[list[i
 def _show(report: "CheckReport", groups: list[list[int]]) -> None:
     from uyan.cli.console import print_table
     from uyan.data.check import summary_rows
-    from uyan.data.recording import unknown_speakers
+    from uyan.data.recording import ESTIMATED_SPEAKER, unknown_speakers
 
     repeats: dict[tuple[str, str], int] = {}
     for group in groups:
@@ -207,7 +261,13 @@ def _show(report: "CheckReport", groups: list[list[int]]) -> None:
         )
     unknown = unknown_speakers([recording for recording, _ in report.good])
     if unknown:
-        typer.echo(f"warning: {unknown} recordings have no speaker_id: a split between speakers may leak")
+        typer.echo(
+            f"warning: {unknown} recordings have no speaker_id: a split between speakers may leak; name them, "
+            "or let uyan data speakers guess"
+        )
+    estimated = {r.speaker_id for r, _ in report.good if r.speaker_id.startswith(ESTIMATED_SPEAKER)}
+    if estimated:
+        typer.echo(f"{len(estimated)} speakers are estimated from their voices; nobody has confirmed them")
 
 
 def _show_findings(report: "CheckReport") -> None:

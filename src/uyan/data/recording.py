@@ -14,6 +14,8 @@ Kind = Literal["keyword", "negative", "noise", "rir"]
 
 SYNTHETIC_SPEAKERS = ("tts:", "tts-")
 """What the ids of synthetic voices begin with; the latter is how folders spell it."""
+ESTIMATED_SPEAKER = "est:"
+"""What the id of a speaker begins with whom a computer told from others by the voice; nobody has confirmed it."""
 UNKNOWN_SPEAKER = "unknown:"
 """What the id of a speaker begins with whom the manifest does not name."""
 
