@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from uyan.audio import SAMPLE_RATE, Samples
 from uyan.data import speakers
@@ -70,3 +71,14 @@ def test_where_nothing_is_heard_the_speaker_stays_unknown(say: Say, tmp_path: Pa
 def test_synthetic_voices_are_nobody_to_sound_like(say: Say) -> None:
     found = estimate_speakers([say("a", 300), say("b", 300, "tts:espeak:en+f2")], 0.1)
     assert [v.like for v in found.voices] == [""]
+
+
+def test_torch_gets_its_threads_back(say: Say) -> None:
+    """Another number of threads sums in another order: everything trained later in this process would differ."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        estimate_speakers([say("a", 200), say("b", 900)], 0.1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from uyan import audio_file
@@ -21,6 +20,7 @@ from uyan.data.recording import ESTIMATED_SPEAKER, Recording
 from uyan.data.speaker_clusters import cluster, mean_voice
 from uyan.data.speaker_encoder import Embedding, SpeakerEncoder, embed, load_encoder
 from uyan.errors import AudioError
+from uyan.torch_threads import torch_threads
 
 SPOKEN = ("keyword", "negative")
 HEARD_OF_NAMED = 10
@@ -104,14 +104,13 @@ def _listen(task: _Task) -> _Heard:
         samples = next(audio_file.stream(task.file, MOST_S), None)
     except AudioError as reason:
         return _Heard(None, str(reason))
-    voice = None if samples is None else embed(_encoder(task.weights), samples)
+    with torch_threads(1):  # more would wait for those of the other processes
+        voice = None if samples is None else embed(_encoder(task.weights), samples)
     return _Heard(voice, "" if voice is not None else "nothing is heard")
 
 
 @lru_cache(maxsize=1)
 def _encoder(weights: Path | None) -> SpeakerEncoder:
-    # One thread a process: more would wait for each other.
-    torch.set_num_threads(1)
     return load_encoder(weights)
 
 

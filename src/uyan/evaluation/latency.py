@@ -11,8 +11,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from uyan.audio import INT16_SCALE, SAMPLE_RATE
 from uyan.bundle import Bundle
 from uyan.detector import Detector
 from uyan.errors import EvaluationError
+from uyan.torch_threads import torch_threads
 
 if TYPE_CHECKING:
     import torch
@@ -137,7 +137,7 @@ def torch_times(network: "torch.nn.Module", window: NDArray[np.float32], passes:
     import torch
 
     features, training = torch.from_numpy(window), network.training
-    with _torch_threads(THREADS), torch.inference_mode():
+    with torch_threads(THREADS), torch.inference_mode():
         network.eval()
         try:
             times_s = time_passes(lambda _: network(features), window, passes)
@@ -151,18 +151,6 @@ def onnx_times(bundle: Bundle, window: NDArray[np.float32], passes: int = PASSES
     alone = Bundle(bundle.path, bundle.data, THREADS)
     times_s = time_passes(lambda features: alone.run(features, []), window, passes)
     return PassTimes.of(times_s, THREADS)
-
-
-@contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def detector_cost(bundle: Bundle, rng: np.random.Generator, listen_s: float = LISTEN_S) -> DetectorCost:
