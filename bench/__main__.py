@@ -27,7 +27,7 @@ from bench.server import server_load, server_soak
 from bench.speakers import speaker_groups
 from bench.start_up import start_up
 from bench.streaming import streaming_cost
-from bench.voices import voices_speed
+from bench.voices import voices_killed, voices_speed
 
 CLIPS = 125_000
 
@@ -59,6 +59,7 @@ def benchmarks(
         "server": Benchmark(server_load, False),
         "voices": Benchmark(voices_speed, False),
         "speakers": Benchmark(partial(speaker_groups, data), True),
+        "voices-killed": Benchmark(voices_killed, False, slow=True),
         "server-soak": Benchmark(partial(server_soak, soak_minutes, out), False, slow=True),
         "duplicates": Benchmark(partial(duplicates_scale, clips), False, slow=True),
     }
@@ -111,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--budget-gb", type=float, default=1.0, help="memory budget of the cache, GiB")
     parser.add_argument("--soak-minutes", type=float, default=60.0, help="how long clients come and go at a server")
-    parser.add_argument("--slow", action="store_true", help="the soak and the search for near-duplicates too")
+    parser.add_argument("--slow", action="store_true", help="the soak, kills and the search for near-duplicates too")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="folder of results.json and of curves")
     return parser
 

@@ -23,7 +23,7 @@ from bench.mining import mining_memory, mining_speed
 from bench.server import server_load, server_soak
 from bench.start_up import start_up
 from bench.streaming import streaming_cost
-from bench.voices import voices_speed
+from bench.voices import voices_killed, voices_speed
 
 from uyan.audio import SAMPLE_RATE
 
@@ -191,6 +191,13 @@ def test_memory_of_mining(tmp_path: Path) -> None:
     rows = (tmp_path / "mining-memory.csv").read_text(encoding="utf-8").splitlines()
     assert [row.split(",")[0] for row in rows] == ["hours_scanned", "0", "0.0166667", "0.0333333"]
     assert (tmp_path / "mining-memory.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_voices_killed() -> None:
+    found = values(voices_killed(clips=40))
+    assert found["voices, killed at random times, files that differ"] == 0
+    assert found["voices, time with all restarts"] > 0
 
 
 def test_voices() -> None:

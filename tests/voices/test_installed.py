@@ -34,8 +34,8 @@ def chosen(folder: Path, **wish: object) -> set[str]:
 
 def test_neural_voices_are_taken_where_they_speak_the_language(folder: Path) -> None:
     assert chosen(folder) == {"piper:many:0", "piper:many:1", "piper:many:2", "kokoro:af_one"}
-    assert chosen(folder, language="tr") == {"piper:dfki:0"}
-    finnish = chosen(folder, language="fi")
+    assert chosen(folder, languages=("tr",)) == {"piper:dfki:0"}
+    finnish = chosen(folder, languages=("fi",))
     assert len(finnish) > 40
     assert all(name.startswith("espeak:fi+") for name in finnish)
 
@@ -45,8 +45,19 @@ def test_names_of_voices_speakers_files_and_engines(folder: Path) -> None:
     assert chosen(folder, voices=("many", "tr+f2")) == {"piper:many:0", "piper:many:1", "piper:many:2", "espeak:tr+f2"}
     assert chosen(folder, voices=("tr_TR-dfki-medium",)) == {"piper:dfki:0"}
     assert chosen(folder, voices=(str(folder / "tr_TR-dfki-medium.onnx"),)) == {"piper:dfki:0"}
-    assert chosen(folder, engines=("kokoro",), language="es") == {"kokoro:af_one"}
+    assert chosen(folder, engines=("kokoro",), languages=("es",)) == {"kokoro:af_one"}
     assert all(name.startswith("espeak:en") for name in chosen(folder, engines=("espeak",)))
+
+
+def test_accents(folder: Path) -> None:
+    """Of several languages each has its voices; one that speaks two of them gets one."""
+    assert chosen(folder, languages=("en", "tr")) == chosen(folder) | {"piper:dfki:0"}
+    spoken = {voice.language for voice in choose(folder, Wish(engines=("espeak",), languages=("sw", "tr", "az")))[1]}
+    assert spoken == {"sw", "tr", "az"}
+    styles = choose(folder, Wish(engines=("kokoro",), languages=("es", "it")))[1]
+    assert [(voice.name, voice.language) for voice in styles] == [("af_one", "es")]
+    with pytest.raises(VoiceError, match="speaks 'tlh'"):
+        chosen(folder, languages=("en", "tlh"))
 
 
 def test_a_file_elsewhere_needs_no_folder(folder: Path, tmp_path: Path) -> None:
@@ -56,7 +67,7 @@ def test_a_file_elsewhere_needs_no_folder(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_command_is_taken_alone(folder: Path) -> None:
-    assert chosen(folder, command="/bin/say -o {out} {text}", language="fi") == {"command:say"}
+    assert chosen(folder, command="/bin/say -o {out} {text}", languages=("fi",)) == {"command:say"}
 
 
 @pytest.mark.parametrize(
@@ -66,9 +77,9 @@ def test_a_command_is_taken_alone(folder: Path) -> None:
         ({"engines": ("command",)}, VoiceError, "needs a program"),
         ({"voices": ("nobody",)}, VoiceError, "no voice 'nobody'"),
         ({"voices": ("none.onnx",)}, VoiceError, "no such voice"),
-        ({"voices": ("many",), "language": "tr"}, VoiceError, "no chosen voice speaks 'tr'; they speak en-us"),
-        ({"engines": ("kokoro",), "language": "tr"}, VoiceError, "speaks 'tr'; they speak cmn, en-gb"),
-        ({"language": "tlh"}, VoiceError, "speaks 'tlh'"),
+        ({"voices": ("many",), "languages": ("tr",)}, VoiceError, "no chosen voice speaks 'tr'; they speak en-us"),
+        ({"engines": ("kokoro",), "languages": ("tr",)}, VoiceError, "speaks 'tr'; they speak cmn, en-gb"),
+        ({"languages": ("tlh",)}, VoiceError, "speaks 'tlh'"),
     ],
 )
 def test_wishes_that_cannot_be_met(folder: Path, wish: dict[str, object], kind: type[Exception], problem: str) -> None:

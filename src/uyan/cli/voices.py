@@ -16,6 +16,13 @@ Engines = Annotated[
 ]
 Voices = Annotated[list[str] | None, typer.Option("--voice", help="A name from `list`, or PATH.onnx; may be repeated.")]
 Language = Annotated[str | None, typer.Option(help="Of the text, such as tr or en-gb; en by default.")]
+Languages = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--language",
+        help="Of the text, such as tr or en-gb; en by default. Repeated, voices of the others say it in their accents.",
+    ),
+]
 Command = Annotated[
     str | None,
     typer.Option(
@@ -80,7 +87,7 @@ def say(
     from uyan.voices.installed import Wish, choose, default_folder
     from uyan.voices.sentence import say_to_file
 
-    wish = Wish(tuple(engine or ()), tuple(voice or ()), language, command, limit_s)
+    wish = Wish(tuple(engine or ()), tuple(voice or ()), (language,) if language else (), command, limit_s)
     engines, voices = choose(folder or default_folder(), wish)
     seconds = say_to_file(text, engines, voices[0], out, rate, pitch, seed, limit_s)
     typer.echo(f"{out}: {seconds:.2f} s by {voices[0].engine} {voices[0].name} ({voices[0].language})")
@@ -97,7 +104,7 @@ def generate(
     count: Annotated[int, typer.Option(min=1, help="Clips.")] = 1000,
     engine: Engines = None,
     voice: Voices = None,
-    language: Language = None,
+    language: Languages = None,
     texts: Annotated[
         Path | None, typer.Option(help="One spelling or pronunciation a line; a negative each with --kind negative.")
     ] = None,
@@ -132,9 +139,11 @@ def generate(
     if near is None:
         order = make_order(word, texts, carrier or (), kind, seed, takes, audio_format)
     else:
-        found = near_texts(word, language or READ_AS, checked_half(near), word_list(lexicon), word_list(texts))
+        found = near_texts(
+            word, language[0] if language else READ_AS, checked_half(near), word_list(lexicon), word_list(texts)
+        )
         order = near_order(found, seed, takes, carrier or (), audio_format)
-    wish = Wish(tuple(engine or ()), tuple(voice or ()), language, command, limit_s)
+    wish = Wish(tuple(engine or ()), tuple(voice or ()), tuple(language or ()), command, limit_s)
     engines, voices = choose(folder or default_folder(), wish)
     check_files(engines, voices)
     with terminal() as shown:

