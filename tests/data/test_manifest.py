@@ -191,3 +191,14 @@ def test_an_impossible_place_is_refused(tmp_path: Path, place: str, problem: str
     path = write_csv(tmp_path, f"a.wav,uyan,ali,3.0,keyword,,,{place}\n", HEADER.strip() + ",start_s,end_s\n")
     with pytest.raises(ManifestError, match=f"row 2: {problem}"):
         load_manifests([path])
+
+
+def test_official_splits_are_read_written_and_checked(tmp_path: Path) -> None:
+    rows = [recording(tmp_path, "a.wav", split="test"), recording(tmp_path, "b.wav")]
+    save_manifest(rows, tmp_path / "m.csv")
+    assert load_manifests([tmp_path / "m.csv"]) == rows
+    save_manifest(rows[1:], tmp_path / "n.csv")
+    assert "split" not in (tmp_path / "n.csv").read_text(encoding="utf-8")
+    wrong = write_csv(tmp_path, "a.wav,uyan,ali,1,keyword,dev\n", "path,label,speaker_id,duration_s,kind,split\n")
+    with pytest.raises(ManifestError, match=r"row 2: split: 'dev' is none of train, validation, test"):
+        load_manifests([wrong])

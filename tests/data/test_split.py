@@ -333,3 +333,25 @@ def test_the_table_of_splits_has_a_row_for_every_recording(tmp_path: Path) -> No
         assert (row["kind"], row["split"], row["content_sha1"]) == (m.recording.kind, m.split, m.content_sha1)
         assert (int(row["group"]), row["counted"], row["excluded"]) == (m.group, str(int(m.counted)), m.excluded)
     assert [row["counted"] for row in rows] == ["1"] * 16 + ["0"]
+
+
+def test_official_splits_are_kept_where_they_are_asked_for() -> None:
+    """And one whom two of them hold judges: what of them is to train with is left out."""
+    plain, config = both(people(12)), SplitConfig(official=True)
+    places: dict[str, Split] = {"speaker0": "test", "speaker1": "train", "speaker2": "validation"}
+    official = [replace(r, split=places.get(r.speaker_id, "")) for r in plain]
+    members = place(official, config)
+    assert {m.recording.speaker_id: m.split for m in members if m.recording.speaker_id in places} == places
+    assert [m.split for m in members[6:]] == [m.split for m in place(plain)[6:]]
+    assert [m.split for m in place(official)] == [m.split for m in place(plain)]
+
+    official[0] = replace(official[0], split="train")
+    members = place(official, config)
+    assert members[0].split == "test"
+    assert members[0].excluded == "its speaker is also in the official test split"
+    assert not any(m.excluded for m in members[1:])
+
+
+def test_nobody_leaves_an_official_split_to_fill_another() -> None:
+    official = [replace(r, split="train") for r in both(people(6))]
+    assert {m.split for m in place(official, SplitConfig(official=True))} == {"train"}

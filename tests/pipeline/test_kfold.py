@@ -33,6 +33,11 @@ def recipe(**changes: Any) -> Recipe:
     return parse_recipe(raw, "test")
 
 
+def test_official_splits_do_not_turn(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"split\.official"):
+        fold_tasks(recipe(split={"official": True}), tmp_path, tmp_path / "out", 5)
+
+
 def test_the_folds_are_the_turns_of_the_circle(tmp_path: Path) -> None:
     tasks = fold_tasks(recipe(split={"validation": 0.3, "seed": 7}), tmp_path, tmp_path / "out", 5)
     assert [(task.name, task.out) for task in tasks] == [(f"fold-{i}", tmp_path / f"out/fold-{i}") for i in range(5)]

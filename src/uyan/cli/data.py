@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uyan.cli import data_import
+
 if TYPE_CHECKING:
     from uyan.data.check import CheckReport
     from uyan.data.clip_table import Clip
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 SHOWN_PER_KIND = 10
 
 app = typer.Typer(help="Describe and check recordings.", no_args_is_help=True, rich_markup_mode=None)
+data_import.register(app)
 
 
 @app.command(

@@ -1,9 +1,9 @@
 """Manifests: which recordings there are, who speaks and what is said, as CSV or Parquet tables.
 
-Columns `path,label,speaker_id,duration_s,kind` and, if wanted, `license,source` and `start_s,end_s`, when the word is
-said in a longer recording; paths are relative to the manifest's folder and may not lead out of it, by `..` or by a
-symbolic link. Several manifests make one data set. It opens no audio: whether the files exist and decode is `check`'s
-business.
+Columns `path,label,speaker_id,duration_s,kind` and, if wanted, `license,source`, `split`, where a publisher has decided
+it, and `start_s,end_s`, when the word is said in a longer recording; paths are relative to the manifest's folder and
+may not lead out of it, by `..` or by a symbolic link. Several manifests make one data set. It opens no audio: whether
+the files exist and decode is `check`'s business.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import cast
 import polars as pl
 
 from uyan.data.manifest_table import COLUMNS, PLACE, check_suffix, first_row, read_table, validated
-from uyan.data.recording import Kind, Recording, unknown_speaker_id
+from uyan.data.recording import Kind, OfficialSplit, Recording, unknown_speaker_id
 from uyan.errors import ManifestError
 from uyan.files import replacing
 
@@ -62,6 +62,7 @@ def save_manifest(recordings: Sequence[Recording], path: Path) -> None:
             "kind": [r.kind for r in recordings],
             "license": [r.license for r in recordings],
             "source": [r.source for r in recordings],
+            **({"split": [r.split for r in recordings]} if any(r.split for r in recordings) else {}),
             **_places(recordings),
         },
         schema_overrides={"speaker_id": pl.String, "duration_s": pl.Float64},
@@ -90,9 +91,12 @@ def _load(path: Path) -> list[Recording]:
             kind=cast(Kind, kind),
             license=license_,
             source=source,
+            split=cast(OfficialSplit, split),
             said_s=None if start_s is None else (start_s, end_s),
         )
-        for file, label, speaker, duration_s, kind, license_, source, start_s, end_s in zip(*columns, strict=True)
+        for file, label, speaker, duration_s, kind, license_, source, split, start_s, end_s in zip(
+            *columns, strict=True
+        )
     ]
 
 

@@ -12,7 +12,7 @@ from typing import get_args
 
 import polars as pl
 
-from uyan.data.recording import Kind, normal_word
+from uyan.data.recording import Kind, OfficialSplit, normal_word
 from uyan.data.table_file import column_positions, table_bytes, table_text
 from uyan.errors import ManifestError
 
@@ -20,7 +20,7 @@ MAX_MANIFEST_BYTES = 1_000_000_000
 """A larger file is no manifest: 125,000 rows take about 20 MB."""
 
 _REQUIRED = ("path", "label", "speaker_id", "duration_s", "kind")
-_OPTIONAL = ("license", "source")
+_OPTIONAL = ("license", "source", "split")
 COLUMNS = (*_REQUIRED, *_OPTIONAL)
 PLACE = ("start_s", "end_s")
 """Where in a longer recording the word is said; both or neither."""
@@ -107,7 +107,7 @@ def validated(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
         )
         .with_columns(pl.col(f"given_{name}").cast(pl.Float64, strict=False).alias(name) for name in PLACE)
     )
-    normal = {name: [normal_word(word) for word in table[name]] for name in ("label", "speaker_id", "kind")}
+    normal = {name: [normal_word(word) for word in table[name]] for name in ("label", "speaker_id", "kind", "split")}
     normal["path"] = [posixpath.normpath(path) for path in table["path"]]
     table = table.with_columns(pl.Series(name, values, pl.String) for name, values in normal.items())
     for field, broken, problem in _rules():
@@ -149,6 +149,11 @@ def _rules() -> list[tuple[str, pl.Expr, str]]:
         ),
         ("path", path.is_duplicated(), "is listed twice; keep one of the rows"),
         ("kind", ~pl.col("kind").is_in(get_args(Kind)), f"is none of {', '.join(get_args(Kind))}"),
+        (
+            "split",
+            ~pl.col("split").is_in(get_args(OfficialSplit)),
+            "is none of train, validation, test; leave it empty where nobody has decided",
+        ),
         (
             "label",
             (pl.col("kind") == "keyword") & (pl.col("label") == ""),

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 Kind = Literal["keyword", "negative", "noise", "rir"]
+OfficialSplit = Literal["", "train", "validation", "test"]
+"""Where the publisher of a data set puts a recording; empty where nobody says."""
 
 SYNTHETIC_SPEAKERS = ("tts:", "tts-")
 """What the ids of synthetic voices begin with; the latter is how folders spell it."""
@@ -40,6 +42,9 @@ class Recording:
     source: str
     said_s: tuple[float, float] | None = None
     """From when to when the word is said, where the manifest knows; otherwise it is found by its energy."""
+
+    split: OfficialSplit = ""
+    """Used where `split.official` asks for it."""
 
     @property
     def file(self) -> Path:

@@ -43,6 +43,8 @@ class SplitConfig:
     """Turns of the circle that bring every speaker into the test arc once when test = 1/folds."""
     fold: int = 0
     seed: int = 42
+    official: bool = False
+    """Speakers whom a manifest's column `split` places go there, and not where their id points."""
 
     def __post_init__(self) -> None:
         if not (self.validation > 0 and self.test > 0 and self.validation + self.test < 1):
@@ -120,7 +122,9 @@ def assign(
     for index, (r, probe) in enumerate(zip(recordings, probes, strict=True)):
         split, by_hash = speakers[r.speaker_id], hashed[r.speaker_id]
         moved_from: Split | Literal[""] = by_hash if by_hash != split else ""
-        members.append(Member(r, probe.content_sha1, probe.duration_s, split, index, True, moved_from=moved_from))
+        astray = config.official and r.split not in ("", split)
+        excluded = f"its speaker is also in the official {split} split" if astray else ""
+        members.append(Member(r, probe.content_sha1, probe.duration_s, split, index, True, excluded, moved_from))
     for group in _with_copies(groups, probes):
         _settle_group(members, group)
     leakage_guard(members)
@@ -132,10 +136,20 @@ def _hashed(recordings: Sequence[Recording], keyword: str, config: SplitConfig) 
     real = {r.speaker_id for r in recordings if is_positive(r, keyword) and not r.synthetic}
     served = _JUDGES_FIRST[: min(2, len(real))]
     hashed = {r.speaker_id: split_of(r.speaker_id, config) for r in recordings}
+    if config.official:
+        hashed |= official_splits(recordings)
     for speaker_id in {r.speaker_id for r in recordings if r.synthetic}:
         if hashed[speaker_id] in served:
             hashed[speaker_id] = "train"
     return hashed
+
+
+def official_splits(recordings: Sequence[Recording]) -> dict[str, Split]:
+    """Where publishers put speakers; one whom they put into several splits judges, as a test speaker if possible."""
+    placed: dict[str, Split] = {}
+    for split in reversed(_JUDGES_FIRST):
+        placed |= {r.speaker_id: split for r in recordings if r.split == split}
+    return placed
 
 
 def judges(recordings: Sequence[Recording], probes: Sequence[Probe], groups: Iterable[Sequence[int]]) -> list[Member]:
@@ -185,11 +199,12 @@ def _fill_empty_splits(
     # Nobody who speaks moves for the sake of noise.
     noises = {r.speaker_id for r in recordings if r.kind == "noise"} - positives - negatives
     strata = positives, negatives, noises
+    fixed = set(official_splits(recordings)) if config.official else set()
     made = {r.speaker_id for r in recordings if r.synthetic}
     for stratum in strata:
         for split in _JUDGES_FIRST:
             held = Counter(speakers[i] for i in stratum)
-            spare = [i for i in stratum if not held[split] and _can_leave(i, strata, speakers)]
+            spare = [i for i in stratum if not held[split] and i not in fixed and _can_leave(i, strata, speakers)]
             if spare:
                 nearest = min(spare, key=lambda i: (i in made, -held[speakers[i]], _distance(i, split, config), i))
                 speakers[nearest] = split

@@ -69,6 +69,8 @@ def fold_tasks(recipe: Recipe, base: Path, out: Path, folds: int) -> list[RunTas
     """One run a fold; all share one cache. Raises ConfigError when so many folds leave nobody to train on."""
     if folds < 2:
         raise ConfigError(f"a K-fold has at least 2 folds, not {folds}")
+    if recipe.split.official:
+        raise ConfigError("split.official: official splits stand still, the folds of a K-fold turn; set it to false")
     if not recipe.cache.folder:
         # Beside `out`, where a plain run in `out` would have it.
         shared = str((out.parent / "cache").resolve())
