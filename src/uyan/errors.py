@@ -7,6 +7,7 @@
     ├── DataError              the data set as a whole cannot be used
     │   ├── ManifestError      a manifest's column, row or path
     │   └── LeakageError       the same recording, speaker or audio in two splits
+    ├── ClusterError           a cluster that cannot be joined, or was lost
     ├── TrainingError          training cannot start, or cannot go on
     ├── EvaluationError        a figure that the data cannot support
     ├── VoiceError             an engine or a voice of synthetic speech that cannot be used
@@ -42,6 +43,10 @@ class ManifestError(DataError):
 
 class LeakageError(DataError):
     """The same recording, speaker or audio stands in two splits."""
+
+
+class ClusterError(UyanError):
+    """A cluster cannot be joined, or was lost."""
 
 
 class TrainingError(UyanError):

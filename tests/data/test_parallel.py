@@ -2,10 +2,12 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
-from uyan.data.parallel import AHEAD, SMALL_JOB_ITEMS, ahead, run_tasks
+from uyan.data.parallel import AHEAD, LOCAL, SMALL_JOB_ITEMS, ahead, engine, run_tasks
+from uyan.errors import ConfigError, DataError
 
 ITEMS = list(range(SMALL_JOB_ITEMS + 6))
 
@@ -20,6 +22,22 @@ def fail_at_five(item: int) -> int:
     if item == 5:
         raise ValueError("item 5 is bad")
     return item
+
+
+def kill_at_five(item: int) -> str:
+    if item == 5:
+        os._exit(9)
+    return f"did {item}"
+
+
+def die_once(file: Path) -> str:
+    """The process dies the first time only, as when memory was short."""
+    if file.name == "7":
+        if not file.exists():
+            file.touch()
+            os._exit(9)
+        return "second time"
+    return "first time"
 
 
 class Watch:
@@ -99,3 +117,25 @@ def test_an_error_comes_in_the_place_of_its_result() -> None:
     assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="item 5 is bad"):
         next(results)
+
+
+def test_who_kills_its_process_is_given_up_and_nobody_else() -> None:
+    results = list(run_tasks("work", kill_at_five, ITEMS, workers=2, lost=lambda item, reason: f"{item} {reason}"))
+    assert results == [f"did {item}" if item != 5 else "5 its process died 3 times" for item in ITEMS]
+
+
+def test_without_another_answer_it_is_an_error_that_names_it() -> None:
+    with pytest.raises(DataError, match="work: 5: its process died 3 times"):
+        list(run_tasks("work", kill_at_five, ITEMS, workers=2))
+
+
+def test_a_process_that_dies_once_is_tried_again(tmp_path: Path) -> None:
+    results = list(run_tasks("work", die_once, [tmp_path / str(item) for item in ITEMS], workers=2))
+    assert results == ["second time" if item == 7 else "first time" for item in ITEMS]
+
+
+def test_engines_by_name() -> None:
+    with engine(None), engine(LOCAL):
+        assert list(run_tasks("work", fail_at_five, [1, 2])) == [1, 2]
+    with pytest.raises(ConfigError, match="--on 'slurm': is none of local, ray, ray://HOST:PORT"), engine("slurm"):
+        pass

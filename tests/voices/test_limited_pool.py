@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from uyan.voices.limited_pool import Lost, run_limited
+from uyan.data.task_map import Lost
+from uyan.voices.limited_pool import run_limited
 
 
 def at_work(item: int) -> int:

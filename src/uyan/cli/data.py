@@ -63,15 +63,17 @@ def check(
     max_bad_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="More bad files than this: exit code 2.")
     ] = 0.05,
+    on: Annotated[str | None, typer.Option("--on", metavar="ENGINE", help="local, ray, or ray://HOST:PORT.")] = None,
 ) -> None:
     """Print the table, near-duplicates and findings."""
     from uyan.cli.console import terminal
     from uyan.data.check import check as check_recordings
     from uyan.data.check import write_quarantine
     from uyan.data.manifest import load_manifests
+    from uyan.data.parallel import engine
 
     recordings = load_manifests(manifests)
-    with terminal() as shown:
+    with terminal() as shown, engine(on):
         cache_file = cache or _default_cache(manifests[0])
         report = check_recordings(recordings, workers=workers, progress=shown.progress, cache_file=cache_file)
         groups = _near_duplicates(report, shown.progress)

@@ -17,6 +17,12 @@ SetOption = Annotated[
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="The run's folder; runs/NAME OF THE RECIPE by default.")
 ]
+OnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--on", metavar="ENGINE", help="What checks and extracts: local, ray (started here), or ray://HOST:PORT."
+    ),
+]
 NoRir = Annotated[bool, typer.Option("--no-rir", help="Leave out the variants heard in a room (room responses).")]
 NoSpecAugment = Annotated[bool, typer.Option("--no-specaug", help="Leave out SpecAugment, the masks in time and mel.")]
 NoMixBackground = Annotated[bool, typer.Option("--no-mixbg", help="Leave out background noise mixed into the batches.")]
@@ -50,8 +56,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _command(stage: "Stage"):  # type: ignore[no-untyped-def]  # typer reads the signature of the inner function
-    def command(recipe: RecipeArgument, overrides: SetOption = None, out: OutOption = None) -> None:
-        run_recipe(recipe, overrides or [], out or Path("runs") / recipe.stem, stage)
+    def command(
+        recipe: RecipeArgument, overrides: SetOption = None, out: OutOption = None, on: OnOption = None
+    ) -> None:
+        run_recipe(recipe, overrides or [], out or Path("runs") / recipe.stem, stage, on)
 
     return command
 
@@ -64,25 +72,27 @@ def _training_command(stage: "Stage"):  # type: ignore[no-untyped-def]  # as abo
         no_rir: NoRir = False,
         no_specaug: NoSpecAugment = False,
         no_mixbg: NoMixBackground = False,
+        on: OnOption = None,
     ) -> None:
         from uyan.pipeline.ablate import ABLATIONS
 
         asked = {"no-rir": no_rir, "no-specaug": no_specaug, "no-mixbg": no_mixbg}
         left_out = [change for name, changes in ABLATIONS.items() if asked[name] for change in changes]
-        run_recipe(recipe, [*(overrides or []), *left_out], out or Path("runs") / recipe.stem, stage)
+        run_recipe(recipe, [*(overrides or []), *left_out], out or Path("runs") / recipe.stem, stage, on)
 
     return command
 
 
-def run_recipe(path: Path, overrides: list[str], out: Path, stage: "Stage") -> None:
+def run_recipe(path: Path, overrides: list[str], out: Path, stage: "Stage", on: str | None = None) -> None:
     """Run a recipe up to a stage and show what came out."""
     from uyan.cli.console import terminal
+    from uyan.data.parallel import engine
     from uyan.pipeline.run import run_until
     from uyan.pipeline.workspace import Workspace
     from uyan.recipe import load_recipe
 
     recipe = load_recipe(path, overrides)
-    with terminal() as shown:
+    with terminal() as shown, engine(on):
         run = Workspace(recipe, path.resolve().parent, out, shown.progress, shown.tell)
         outcome = run_until(run, stage)
     if outcome:

@@ -114,7 +114,7 @@ def check(
     stamps = [_stamp(recording.file) for recording in recordings]
     outcomes: list[Probe | str | None] = [cache.get(*key) for key in zip(files, stamps, strict=True)]
     todo = [number for number, outcome in enumerate(outcomes) if outcome is None]
-    results = run_tasks("check", probe_file, [files[number] for number in todo], workers, progress)
+    results = run_tasks("check", probe_file, [files[number] for number in todo], workers, progress, _lost)
     try:
         for number, result in zip(todo, results, strict=True):
             outcomes[number] = result
@@ -123,6 +123,10 @@ def check(
     finally:
         cache.save()
     return _judge(recordings, [outcome for outcome in outcomes if outcome is not None])
+
+
+def _lost(file: str, reason: str) -> Probe | str:
+    return f"cannot be decoded: {reason}"
 
 
 def _stamp(file: Path) -> tuple[int, int]:

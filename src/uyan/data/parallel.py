@@ -1,18 +1,19 @@
-"""One function over many items, results in order: in a pool of processes, or a little ahead in threads.
+"""The seam: one function over many items, results in order, whichever engine runs it; or a little ahead in threads.
 
 It knows nothing of audio: whoever calls it brings the task. Tasks for processes must be module-level functions and
-handle their own expected errors; an unexpected one stops the run.
+handle their own expected errors; an unexpected one stops the run. Nothing above knows which engine is at work.
 """
 
-import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from uyan.data.local_tasks import local_map
+from uyan.data.task_map import Item, Lost, Result, TaskMap
+from uyan.errors import ConfigError, DataError
 
 Progress = Callable[[str, int, int], None]
 """Called as progress(stage, done, total); the CLI draws a bar with an ETA from it."""
@@ -21,10 +22,34 @@ AHEAD = 2
 """Results that wait to be asked for: as many cores decode beside the one that works on them."""
 SMALL_JOB_ITEMS = 64
 """Below this many items, starting processes costs more than they save."""
+LOCAL = "local"
+
+_engine: ContextVar[TaskMap] = ContextVar("engine", default=local_map)
 
 
 def silent(stage: str, done: int, total: int) -> None:
     """A Progress that shows nothing."""
+
+
+@contextmanager
+def engine(name: str | None) -> Iterator[None]:
+    """What runs tasks inside: `local`, `ray` to start a cluster here, `ray://HOST:PORT` to join one.
+
+    Raises ConfigError for another name, ClusterError where the cluster cannot be had.
+    """
+    if name in (None, LOCAL):
+        yield
+        return
+    from uyan.data.ray_tasks import CLIENT, HERE, ray_engine
+
+    if name != HERE and not str(name).startswith(CLIENT):
+        raise ConfigError(f"--on {name!r}: is none of {LOCAL}, {HERE}, {CLIENT}HOST:PORT")
+    with ray_engine(str(name)) as mapped:
+        token = _engine.set(mapped)
+        try:
+            yield
+        finally:
+            _engine.reset(token)
 
 
 def run_tasks(
@@ -33,29 +58,29 @@ def run_tasks(
     items: Sequence[Item],
     workers: int | None = None,
     progress: Progress = silent,
+    lost: Callable[[Item, str], Result] | None = None,
 ) -> Iterator[Result]:
     """Yield `task(item)` for every item, in order.
 
-    `workers` None means one process per core; 1, or a small job, runs in this process.
+    `workers` None means one process per core; 1, or a small job, runs in this process. An item that kills its process
+    again and again becomes `lost(item, reason)`, or DataError without it.
     """
     total = len(items)
     count = min(workers or os.cpu_count() or 1, total)
     progress(stage, 0, total)
-    if count <= 1 or total < SMALL_JOB_ITEMS:
-        for done, item in enumerate(items, 1):
-            yield task(item)
-            progress(stage, done, total)
-        return
-    chunk = max(1, min(32, total // (count * 8)))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
-        try:
-            for done, result in enumerate(pool.map(task, items, chunksize=chunk), 1):
-                yield result
-                progress(stage, done, total)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    mapped = _engine.get()
+    if mapped is local_map and (count <= 1 or total < SMALL_JOB_ITEMS):
+        results: Iterator[Result | Lost] = map(task, items)
+    else:
+        results = mapped(task, items, max(1, count)) if total else iter(())
+    for done, (item, result) in enumerate(zip(items, results, strict=True), 1):
+        if isinstance(result, Lost):
+            if lost is None:
+                raise DataError(f"{stage}: {item}: {result.reason}")
+            yield lost(item, result.reason)
+        else:
+            yield result
+        progress(stage, done, total)
 
 
 def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

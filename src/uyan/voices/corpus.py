@@ -17,12 +17,13 @@ import numpy as np
 
 from uyan.data.parallel import Progress, silent
 from uyan.data.recording import normal_word
+from uyan.data.task_map import Lost
 from uyan.errors import ConfigError, VoiceError
 from uyan.files import replacing
 from uyan.voices.clip import Clip, Made, Making, disk_error
 from uyan.voices.journal import Journal
 from uyan.voices.judging import judge
-from uyan.voices.limited_pool import Lost, run_limited
+from uyan.voices.limited_pool import run_limited
 from uyan.voices.near_text import NearText
 from uyan.voices.phrase import Phrase, make_phrase
 from uyan.voices.speech import Engine, EngineVoice, checked_text

@@ -9,23 +9,14 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Generic, TypeVar
+from typing import Generic
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from uyan.data.task_map import Item, Lost, Result
 
 START_S = 60.0
 """A new process may take this much longer with its first item: it imports, and it loads a model."""
-
-
-@dataclass(frozen=True)
-class Lost:
-    """An item without a result."""
-
-    reason: str
 
 
 def run_limited(

@@ -1,0 +1,102 @@
+"""The Ray engine gives what the local one gives: order, errors, items that kill, nodes that die."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from uyan.data.parallel import SMALL_JOB_ITEMS, engine, run_tasks
+from uyan.errors import ClusterError
+
+ray = pytest.importorskip("ray", reason="needs uyan[ray]")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+ITEMS = list(range(SMALL_JOB_ITEMS + 6))
+
+
+def square(item: int) -> int:
+    return item * item
+
+
+def slow_square(item: int) -> int:
+    time.sleep(0.2)
+    return item * item
+
+
+def fail_at_five(item: int) -> int:
+    if item == 5:
+        raise ValueError("item 5 is bad")
+    return item
+
+
+def kill_at_five(item: int) -> str:
+    if item == 5:
+        os._exit(9)
+    return f"did {item}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tasks_can_be_imported() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture
+def started() -> Iterator[None]:
+    with engine("ray"):
+        yield
+
+
+def in_ray(*arguments: object, **options: object) -> list[object]:
+    return list(run_tasks("work", *arguments, **options))  # type: ignore[arg-type]
+
+
+def test_the_same_results_in_the_same_order(started: None) -> None:
+    seen: list[tuple[str, int, int]] = []
+    results = in_ray(square, ITEMS, progress=lambda *args: seen.append(args))
+    assert results == [item * item for item in ITEMS]
+    assert seen == [("work", done, len(ITEMS)) for done in range(len(ITEMS) + 1)]
+    assert in_ray(square, []) == []
+
+
+def test_an_error_of_the_task_is_that_error(started: None) -> None:
+    with pytest.raises(ValueError, match="item 5 is bad"):
+        in_ray(fail_at_five, ITEMS)
+
+
+def test_who_kills_its_process_is_given_up_and_nobody_else(started: None) -> None:
+    results = in_ray(kill_at_five, ITEMS, lost=lambda item, reason: f"{item} {reason}")
+    assert results == [
+        f"did {item}" if item != 5 else "5 its process died 3 times (WorkerCrashedError)" for item in ITEMS
+    ]
+
+
+def test_nobody_answers() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(ClusterError, match="cannot be joined"), engine(f"ray://127.0.0.1:{port}"):
+        pass
+
+
+def test_a_node_that_dies_changes_no_result() -> None:
+    """Two nodes, each a process tree of its own; one is ended in the middle."""
+    from ray.cluster_utils import Cluster
+
+    from uyan.data.ray_tasks import ray_map
+
+    ray.shutdown()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    doomed = cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    try:
+        results = ray_map(slow_square, ITEMS, 2)
+        first = [next(results) for _ in range(6)]
+        cluster.remove_node(doomed, allow_graceful=False)
+        assert [*first, *results] == [item * item for item in ITEMS]
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
