@@ -2,10 +2,14 @@
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from uyan.data.parallel import SMALL_JOB_ITEMS, engine, run_tasks
@@ -35,6 +39,15 @@ def kill_at_five(item: int) -> str:
     if item == 5:
         os._exit(9)
     return f"did {item}"
+
+
+def free_port() -> str:
+    """Below those that Ray gives its workers."""
+    for port in np.random.default_rng().integers(7000, 9000, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", int(port)))
+            return str(port)
+    raise AssertionError("no free port")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,11 +88,24 @@ def test_who_kills_its_process_is_given_up_and_nobody_else(started: None) -> Non
 
 
 def test_nobody_answers() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(ClusterError, match="cannot be joined"), engine(f"ray://127.0.0.1:{port}"):
+    with pytest.raises(ClusterError, match="cannot be joined"), engine(f"ray://127.0.0.1:{free_port()}"):
         pass
+
+
+def test_a_cluster_that_exists_is_joined_as_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of its own: a client and a driver do not get along in one."""
+    pytest.importorskip("grpc", reason="needs uyan[ray]")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    command = [str(Path(sys.executable).with_name("ray"))]
+    start = ["start", "--head", "--num-cpus", "1", "--port", free_port(), "--ray-client-server-port", free_port()]
+    subprocess.run([*command, *start, "--node-ip-address", "127.0.0.1"], check=True, capture_output=True, timeout=120)
+    try:
+        joined = subprocess.run(
+            [sys.executable, __file__, f"ray://127.0.0.1:{start[-1]}"], capture_output=True, text=True, timeout=300
+        )
+        assert joined.stdout == f"{[item * item for item in ITEMS]}\n", joined.stderr
+    finally:
+        subprocess.run([*command, "stop", "--force"], check=True, capture_output=True, timeout=120)
 
 
 def test_a_node_that_dies_changes_no_result() -> None:
@@ -100,3 +126,8 @@ def test_a_node_that_dies_changes_no_result() -> None:
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+if __name__ == "__main__":
+    with engine(sys.argv[1]):
+        print(in_ray(square, ITEMS))

@@ -32,9 +32,10 @@ def ray_engine(address: str) -> Iterator[TaskMap]:
         if address == HERE:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", configure_logging=False)
         else:
-            ray.init(address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, AssertionError) as reason:
-        raise ClusterError(f"{address}: the cluster cannot be joined ({_first_line(reason)})") from reason
+        hint = "" if address == HERE else "; is it up, and do RAY_AUTH_TOKEN and RAY_AUTH_MODE here match its own?"
+        raise ClusterError(f"{address}: the cluster cannot be joined ({_first_line(reason)}){hint}") from reason
     try:
         _require_same_versions(address)
         yield ray_map
