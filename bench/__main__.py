@@ -17,6 +17,7 @@ from bench.augmentation_cost import augmentation_cost
 from bench.cache_memory import cache_memory
 from bench.dense_scoring import dense_scoring_speed
 from bench.duplicates_scale import duplicates_scale
+from bench.engines import engine_scaling
 from bench.evaluation import evaluation_speed
 from bench.extraction import extraction_speed
 from bench.front_end import front_end_speed
@@ -50,6 +51,7 @@ def benchmarks(
         "dense-scoring": Benchmark(dense_scoring_speed, True),
         "streaming": Benchmark(streaming_cost, True),
         "evaluation": Benchmark(evaluation_speed, False),
+        "engines": Benchmark(engine_scaling, False),
         "mining": Benchmark(mining_speed, True),
         "mining-memory": Benchmark(partial(mining_memory, out=out), True),
         "loading-share": Benchmark(loading_share, False),

@@ -14,6 +14,7 @@ from bench import cache_memory
 from bench.augmentation_cost import augmentation_cost
 from bench.dense_scoring import dense_scoring_speed
 from bench.duplicates_scale import duplicates_scale
+from bench.engines import engine_scaling
 from bench.evaluation import evaluation_speed
 from bench.extraction import extraction_speed
 from bench.front_end import front_end_speed
@@ -191,6 +192,13 @@ def test_memory_of_mining(tmp_path: Path) -> None:
     rows = (tmp_path / "mining-memory.csv").read_text(encoding="utf-8").splitlines()
     assert [row.split(",")[0] for row in rows] == ["hours_scanned", "0", "0.0166667", "0.0333333"]
     assert (tmp_path / "mining-memory.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_engines() -> None:
+    found = values(engine_scaling(files=8, length_s=0.5))
+    assert found["local engine, two workers against one"] > 0
+    assert np.isfinite(found["local engine, one worker against a loop"])
 
 
 @pytest.mark.slow
