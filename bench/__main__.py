@@ -24,6 +24,7 @@ from bench.front_end import front_end_speed
 from bench.loading_share import loading_share
 from bench.measure import QUIET_LOAD, Figure, conditions, in_fresh_process
 from bench.mining import mining_memory, mining_speed
+from bench.phoneme_distance import agreement_with_panphon
 from bench.server import server_load, server_soak
 from bench.speakers import speaker_groups
 from bench.start_up import start_up
@@ -60,6 +61,7 @@ def benchmarks(
         "start-up": Benchmark(start_up, False),
         "server": Benchmark(server_load, False),
         "voices": Benchmark(voices_speed, False),
+        "phoneme-distance": Benchmark(agreement_with_panphon, True),
         "speakers": Benchmark(partial(speaker_groups, data), True),
         "voices-killed": Benchmark(voices_killed, False, slow=True),
         "server-soak": Benchmark(partial(server_soak, soak_minutes, out), False, slow=True),
