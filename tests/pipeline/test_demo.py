@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from uyan.pipeline import demo
+from uyan.pipeline.workspace import Workspace
+from uyan.recipe import parse_recipe
 from uyan.voices import demo_corpus
 
 
@@ -24,6 +26,21 @@ def test_the_demo_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyP
     fired_for_words = {fired for _, fired in result.heard if fired is not None}
     assert not fired_for_words & set(result.false_alarms_s)
     assert any(line.startswith("training on ") for line in said)
+
+
+@pytest.mark.parametrize(("keyword", "kept"), [("hey uyan", False), ("jarvis", True)])
+def test_a_demo_of_other_voices_begins_anew_and_a_users_run_is_left_alone(
+    tmp_path: Path, keyword: str, kept: bool
+) -> None:
+    raw = {"keyword": keyword, "data": {"manifests": ["corpus/manifest.csv"]}}
+    run = Workspace(parse_recipe(raw, "demo"), tmp_path, tmp_path / "out")
+    run.open()
+    run.training.mkdir()
+    demo._forget_other_voices(run)
+    assert run.training.is_dir()  # nothing has changed
+    raw["data"] = {"manifests": ["corpus/manifest.csv", "neural/manifest.csv"]}
+    demo._forget_other_voices(Workspace(parse_recipe(raw, "demo"), tmp_path, tmp_path / "out"))
+    assert run.training.is_dir() == kept
 
 
 def test_a_detection_counts_for_the_word_it_is_near() -> None:

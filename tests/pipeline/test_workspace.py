@@ -81,6 +81,12 @@ def test_another_training_is_refused_and_changes_nothing(tmp_path: Path) -> None
     workspace(tmp_path, "runs/two", training={"epochs": 3}).open()
 
 
+def test_the_refusal_names_what_differs(tmp_path: Path) -> None:
+    trained(tmp_path)
+    with pytest.raises(ConfigError, match=r"\(training\.epochs: \S+ there, 3 here\)"):
+        workspace(tmp_path, training={"epochs": 3}, batches={"workers": 7}, evaluation={"snr_db": []}).open()
+
+
 @pytest.mark.parametrize("text", ["", "keyword: [", "keyword: uyan\nfuture_section: {}\n"])
 def test_a_damaged_or_foreign_configuration_is_named(tmp_path: Path, text: str) -> None:
     run = trained(tmp_path)

@@ -1,5 +1,6 @@
 """The embedded demonstration: synthetic corpus → run → a fresh stream with the word at known times."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,15 @@ from uyan.data.parallel import Progress, silent
 from uyan.data.scan import scan
 from uyan.errors import EvaluationError
 from uyan.pipeline.run import Outcome, run_until
-from uyan.pipeline.workspace import Tell, Workspace, say_nothing
-from uyan.recipe import parse_recipe
+from uyan.pipeline.workspace import CONFIG, Tell, Workspace, say_nothing
+from uyan.recipe import load_recipe, parse_recipe
 from uyan.runtime.files import listen_to_file
 from uyan.voices.demo_corpus import DemoCorpus, demo_stream, write_demo
 from uyan.voices.demo_neural import neural_voices, voiceless, write_neural
+from uyan.voices.demo_text import DEMO_KEYWORD
 from uyan.voices.installed import default_folder
 
+CORPUS_MANIFEST = "corpus/manifest.csv"
 OCCURRENCES = 12
 EARLY_S, LATE_S = 0.5, 1.0
 """A detection within this time of the word's end is a hit."""
@@ -50,7 +53,7 @@ def run_demo(out: Path, seed: int = 42, progress: Progress = silent, tell: Tell 
     tell(_who_speaks(corpus, neural))
     raw = {
         "keyword": corpus.keyword,
-        "data": {"manifests": ["corpus/manifest.csv", *(path.relative_to(out).as_posix() for path in neural)]},
+        "data": {"manifests": [CORPUS_MANIFEST, *(path.relative_to(out).as_posix() for path in neural)]},
         "network": {"size": "small"},
         "variants": VARIANTS,
         "training": {**TRAINING, "seed": seed},
@@ -58,6 +61,7 @@ def run_demo(out: Path, seed: int = 42, progress: Progress = silent, tell: Tell 
         "cache": {"folder": "cache"},
     }
     run = Workspace(parse_recipe(raw, "demo"), out.resolve(), out, progress, tell)
+    _forget_other_voices(run)
     outcome = run_until(run)
     if outcome is None:
         raise EvaluationError("the demo run stopped before its export")
@@ -69,6 +73,16 @@ def run_demo(out: Path, seed: int = 42, progress: Progress = silent, tell: Tell 
     claimed = {time_s for _, time_s in heard}
     alarms = [time_s for time_s in fired_s if time_s not in claimed]
     return DemoResult(outcome, stream, samples.size / SAMPLE_RATE / 60, heard, alarms)
+
+
+def _forget_other_voices(run: Workspace) -> None:
+    """A demo that was trained on other voices, before an engine was installed or with another seed, begins anew."""
+    pinned = run.out / CONFIG
+    if pinned.is_file():
+        before = load_recipe(pinned)
+        ours = before.keyword == DEMO_KEYWORD and before.data.manifests[:1] == (CORPUS_MANIFEST,)
+        if ours and before.training_digest() != run.recipe.training_digest():
+            shutil.rmtree(run.training, ignore_errors=True)
 
 
 def _who_speaks(corpus: DemoCorpus, neural: Sequence[Path]) -> str:

@@ -15,6 +15,7 @@ from uyan.evaluation.streams import lead_for
 from uyan.files import replacing
 from uyan.frontend import seconds_to_frames
 from uyan.model.network import USUAL_WINDOW_S
+from uyan.pipeline.recipe_changes import training_changes
 from uyan.recipe import Recipe, load_recipe
 from uyan.training.config import STARTS
 
@@ -22,6 +23,7 @@ Tell = Callable[[str], None]
 """Shows the user a line."""
 
 CONFIG, LOCK = "config.yaml", ".lock"
+SHOWN_CHANGES = 5
 
 
 def say_nothing(line: str) -> None:
@@ -72,8 +74,10 @@ class Workspace:
         pinned = self.out / CONFIG
         trained = self.training.is_dir() and pinned.is_file()
         if trained and load_recipe(pinned).training_digest() != self.recipe.training_digest():
+            changes = "; ".join(training_changes(load_recipe(pinned), self.recipe)[:SHOWN_CHANGES])
             raise ConfigError(
-                f"{self.out} holds a network trained with another configuration; choose another --out or delete it"
+                f"{self.out} holds a network trained with another configuration ({changes}); choose another --out or "
+                "delete it"
             )
         try:
             with replacing(pinned) as partial:
