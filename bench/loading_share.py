@@ -22,8 +22,10 @@ from uyan.data.cache import FeatureCache
 from uyan.data.examples import BatchConfig, ExampleMaker
 from uyan.data.loader import TensorBatch, make_loader, worker_count
 from uyan.data.placing import IGNORED
+from uyan.data.resident.resident_loader import ResidentLoader
 from uyan.data.sampler import BalancedBatchSampler
 from uyan.frontend import FrontendConfig
+from uyan.model.network import NetworkConfig, Size
 from uyan.training.config import TrainingConfig
 from uyan.training.losses import position_cross_entropy
 
@@ -47,9 +49,9 @@ def loading_share(clips: int = 3_000, steps: int = 60, repeats: int = 7) -> list
         ]
 
 
-def training_step() -> Step:
-    """Forward, backward and an update of the default network."""
-    network, config = default_network().train(), TrainingConfig()
+def training_step(size: Size = NetworkConfig().size) -> Step:
+    """Forward, backward and an update of the network of that size."""
+    network, config = default_network(size).train(), TrainingConfig()
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=config.weight_decay)
 
     def step(batch: TensorBatch) -> None:
@@ -65,16 +67,16 @@ def _share(step: Step, maker: ExampleMaker, workers: int, steps: int, repeats: i
     prefetch = BatchConfig().prefetch
     sizes = [len(maker.sources[source]) for source in maker.sources]
     sampler = BalancedBatchSampler(sizes, BatchConfig().size, BatchConfig().ratio)
-    batches = _endless(make_loader(maker, sampler, workers, prefetch, processes=1 + workers))
+    batches = endless(make_loader(maker, sampler, workers, prefetch, processes=1 + workers))
     fixed = next(batches)
     # Every process has its own cache and sees its share of an epoch: after this many each holds nearly every clip.
     for _ in range(WARM_EPOCHS * max(1, workers) * len(sampler)):
         next(batches)
     fixed_s, loaded_s = [], []
     for _ in range(repeats):
-        fixed_s.append(seconds_of(partial(_run, step, repeat(fixed), steps)) / steps)
-        _run(step, batches, workers * prefetch + 2)  # what was made while the loop did not ask
-        loaded_s.append(seconds_of(partial(_run, step, batches, steps)) / steps)
+        fixed_s.append(seconds_of(partial(run_steps, step, repeat(fixed), steps)) / steps)
+        run_steps(step, batches, workers * prefetch + 2)  # what was made while the loop did not ask
+        loaded_s.append(seconds_of(partial(run_steps, step, batches, steps)) / steps)
     fixed_ms, loaded_ms = (1000 * statistics.median(taken) for taken in (fixed_s, loaded_s))
     name = f"{workers} workers"
     percent = 100 * (1 - fixed_ms / loaded_ms)
@@ -93,12 +95,14 @@ def _share(step: Step, maker: ExampleMaker, workers: int, steps: int, repeats: i
     ]
 
 
-def _endless(loader: DataLoader[TensorBatch]) -> Iterator[TensorBatch]:
+def endless(loader: DataLoader[TensorBatch] | ResidentLoader) -> Iterator[TensorBatch]:
+    """Epoch after epoch."""
     for epoch in count():
         cast(BalancedBatchSampler, loader.batch_sampler).set_epoch(epoch)
         yield from loader
 
 
-def _run(step: Step, batches: Iterator[TensorBatch], steps: int) -> None:
+def run_steps(step: Step, batches: Iterator[TensorBatch], steps: int) -> None:
+    """That many steps, each with the next batch."""
     for _ in range(steps):
         step(next(batches))

@@ -1,12 +1,10 @@
 """What several benchmarks work on: made-up cached clips of 1.5 s, and the default network.
 
-Clips are numbers with the spread of log-mel features, written as bytes, one file each, where the feature cache expects
-them. It knows nothing of what is measured.
+Clips are numbers with the spread of log-mel features. It knows nothing of what is measured.
 """
 
 import hashlib
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +13,7 @@ from uyan.data.augment import AugmentConfig
 from uyan.data.cache import FeatureCache
 from uyan.data.examples import BatchConfig, ExampleMaker, Positive, Segment
 from uyan.data.locate import Span
+from uyan.data.shards.shard import FrameRows
 from uyan.frontend import FrontendConfig, seconds_to_frames
 from uyan.model.network import USUAL_WINDOW_S, Network, NetworkConfig, Size
 
@@ -23,25 +22,24 @@ CLIP_FRAMES = 150
 WORD = Span(40, 110)
 BACKGROUNDS = 1_000
 POOL_CLIPS = 64
-"""Distinct random clips that files start anywhere in."""
+"""Distinct random clips that made-up ones start anywhere in."""
 
 
 def write_clips(cache: FeatureCache, clips: int, seed: int = 42) -> list[str]:
     """Put that many clips in the cache; their names."""
-    rng = np.random.default_rng(seed)
-    shape = (cache.config.mels, CLIP_FRAMES)
-    values = rng.normal(-8.0, 3.0, (POOL_CLIPS + 1, *shape)).astype(np.float16)
-    header = io.BytesIO()
-    np.save(header, np.asfortranarray(values[0]))
-    size = values[0].nbytes
-    header_bytes, pool = header.getvalue()[:-size], values.tobytes()
-    starts = rng.integers(0, POOL_CLIPS * size // 2, clips) * 2
     names = [hashlib.sha1(f"{seed} {clip}".encode()).hexdigest() for clip in range(clips)]
-    for folder in {cache.path(name).parent for name in names}:
-        folder.mkdir(parents=True, exist_ok=True)
-    for name, start in zip(names, starts.tolist(), strict=True):
-        cache.path(name).write_bytes(header_bytes + pool[start : start + size])
+    with cache.writer() as writer:
+        for name, rows in zip(names, made_up_clips(cache.config.mels, clips, seed), strict=True):
+            writer.add(name, rows.T)
     return names
+
+
+def made_up_clips(mels: int, clips: int, seed: int) -> Iterator[FrameRows]:
+    """That many clips of shape (frames, mels)."""
+    rng = np.random.default_rng(seed)
+    pool = rng.normal(-8.0, 3.0, ((POOL_CLIPS + 1) * CLIP_FRAMES * mels)).astype(np.float16)
+    for start in rng.integers(0, POOL_CLIPS * CLIP_FRAMES * mels, clips).tolist():
+        yield pool[start : start + CLIP_FRAMES * mels].reshape(CLIP_FRAMES, mels)
 
 
 def example_maker(cache: FeatureCache, names: Sequence[str]) -> ExampleMaker:

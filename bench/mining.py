@@ -22,14 +22,19 @@ from bench.material import default_network
 from bench.measure import Figure, seconds_of, speech_like
 from uyan.audio import SAMPLE_RATE, Samples
 from uyan.data.cache import FeatureCache
+from uyan.data.pool import Scan
 from uyan.frontend import Cmvn, FrontendConfig, log_mel
 from uyan.model.network import Network
-from uyan.training import mining
+from uyan.training import scan_tasks
 from uyan.training.config import MiningConfig
-from uyan.training.mining import ScanSource, scan, scan_audio
+from uyan.training.dense import ScanSource
+from uyan.training.mining import scan, scan_audio
+from uyan.training.scan_tasks import AudioSource
 
 CACHED_REAL_TIMES, AUDIO_REAL_TIMES = 5_000.0, 1_500.0
 SPEECH_S, CLIP_S = 60.0, 1.0
+LONG = "f" * 40
+"""Its name in the cache."""
 MEMORY_POINTS, POINT_MINUTES = 24, 60
 GROWTH_MIB = 16.0
 """Of the resident set after the first hour: no more than a block or two of audio."""
@@ -39,20 +44,20 @@ MIB = 1024**2
 def mining_speed(seconds: float = 600.0, repeats: int = 5) -> list[Figure]:
     """Real times a core of a scan of `seconds` of long recordings, of clips of 1 s, and of audio files."""
     speech = speech_like(min(seconds, SPEECH_S), np.random.default_rng(42))
-    network, copies = _network(speech), max(1, round(seconds / SPEECH_S))
+    network, copies = network_for(speech), max(1, round(seconds / SPEECH_S))
     figures = []
     with tempfile.TemporaryDirectory(prefix="uyan-bench-") as folder:
         cache = FeatureCache(Path(folder) / "features", FrontendConfig(), 0.0)
-        cache.put("long", np.tile(log_mel(speech, FrontendConfig()), (1, copies)))
-        clips = [f"{n:04x}" for n in range(round(seconds / CLIP_S))]
+        cache.put(LONG, np.tile(log_mel(speech, FrontendConfig()), (1, copies)))
+        clips = [f"{n:040x}" for n in range(round(seconds / CLIP_S))]
         for number, key in enumerate(clips):
             start = number * 977 % (speech.size - SAMPLE_RATE)
             cache.put(key, log_mel(speech[start : start + round(CLIP_S * SAMPLE_RATE)], FrontendConfig()))
-        for name, keys, target in (("one recording", ["long"], CACHED_REAL_TIMES), ("clips of 1 s", clips, None)):
+        for name, keys, target in (("one recording", [LONG], CACHED_REAL_TIMES), ("clips of 1 s", clips, None)):
             sources = [ScanSource(key, key) for key in keys]
             note = "" if target else "each heard in 1.5 s, half a window of its own quiet around it"
 
-            def cached(sources: list[ScanSource] = sources) -> mining.Scan:
+            def cached(sources: list[ScanSource] = sources) -> Scan:
                 return scan(network, cache, sources, MiningConfig())
 
             figures.append(_speed(f"mining, cached features, {name}", cached, repeats, target, note))
@@ -62,8 +67,8 @@ def mining_speed(seconds: float = 600.0, repeats: int = 5) -> list[Figure]:
                 file, np.tile(speech, copies), SAMPLE_RATE, CODECS[name].subtype, format=CODECS[name].container
             )
 
-            def heard(file: Path = file) -> mining.Scan:
-                return scan_audio(network, FrontendConfig(), [(file, file.name)], MiningConfig())
+            def heard(file: Path = file) -> Scan:
+                return scan_audio(network, FrontendConfig(), [AudioSource(file, file.name, seconds)], MiningConfig())
 
             target = AUDIO_REAL_TIMES if name != "Opus" else None
             note = "" if target else "its decoder takes most of it"
@@ -71,7 +76,7 @@ def mining_speed(seconds: float = 600.0, repeats: int = 5) -> list[Figure]:
     return figures
 
 
-def _speed(name: str, way: Callable[[], mining.Scan], repeats: int, target: float | None, note: str) -> Figure:
+def _speed(name: str, way: Callable[[], Scan], repeats: int, target: float | None, note: str) -> Figure:
     scanned_s = way().scanned_s
     speed = scanned_s / statistics.median(seconds_of(way) for _ in range(repeats))
     return Figure(name, speed, "× real time", target, note=f"{scanned_s:.0f} s{'; ' if note else ''}{note}")
@@ -85,16 +90,17 @@ def mining_memory(
     The recording is made up block by block where a file's blocks would be decoded, and goes all the way through front
     end, network and search.
     """
-    speech, resident_mib = speech_like(SPEECH_S, np.random.default_rng(42)), [_resident_mib()]
+    speech, resident_mib = speech_like(SPEECH_S, np.random.default_rng(42)), [memory_mib()]
 
     def play(file: Path) -> Iterator[Samples]:
         for minute in range(point_minutes * points):
             yield np.roll(speech, 16 * minute)
             if (minute + 1) % point_minutes == 0:
-                resident_mib.append(_resident_mib())
+                resident_mib.append(memory_mib())
 
-    with patch.object(mining, "stream", play):
-        found = scan_audio(_network(speech), FrontendConfig(), [(Path("made up"), "made up")], MiningConfig())
+    made_up = AudioSource(Path("made up"), "made up", 60.0 * point_minutes * points)
+    with patch.object(scan_tasks, "stream", play):
+        found = scan_audio(network_for(speech), FrontendConfig(), [made_up], MiningConfig(), workers=1)
     if out is not None:
         _save_curve(resident_mib, point_minutes / 60, out)
     growth_mib = max(resident_mib[1:]) - resident_mib[1]
@@ -114,7 +120,7 @@ def mining_memory(
     ]
 
 
-def _network(speech: Samples) -> Network:
+def network_for(speech: Samples) -> Network:
     """The default network with the statistics of what it will hear, which raises about half of the alarms it can."""
     network = default_network().eval()
     cmvn = Cmvn.of(log_mel(speech, FrontendConfig()), FrontendConfig())
@@ -122,7 +128,7 @@ def _network(speech: Samples) -> Network:
     return network
 
 
-def _resident_mib() -> float:
+def memory_mib() -> float:
     resident: int = psutil.Process().memory_info().rss
     return resident / MIB
 

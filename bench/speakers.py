@@ -14,8 +14,8 @@ from bench.measure import Figure
 from uyan import audio_file
 from uyan.data.manifest import load_manifests
 from uyan.data.recording import Recording
-from uyan.data.speaker_clusters import cluster
-from uyan.data.speaker_encoder import embed, load_encoder
+from uyan.data.speakers.speaker_clusters import cluster
+from uyan.data.speakers.speaker_encoder import embed, load_encoder
 from uyan.errors import ConfigError
 
 MANIFEST = Path("speech_commands") / "manifest.csv"

@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.measure import Figure, seconds_of
-from uyan.voices.corpus import JOURNAL_FILE, Order, generate
+from uyan.voices.corpus import generate
+from uyan.voices.corpus_folder import JOURNAL_FILE
 from uyan.voices.installed import Wish, choose
+from uyan.voices.order import Order
 
 TARGET_REAL_TIMES = 10.0
 WORD = "jarvis"

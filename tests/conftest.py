@@ -1,11 +1,13 @@
-"""Small things many tests need: a seeded generator, tones, a data set on disk, and a bundle."""
+"""Small things many tests need: a seeded generator, tones, a data set on disk, object storage, and a bundle."""
 
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,10 @@ from uyan.bundle import Bundle, BundleInfo, load
 from uyan.decision import DetectorConfig
 from uyan.evaluation import scores
 from uyan.frontend import Cmvn, FrontendConfig, log_mel
+
+# Nodes, and what serves a client of theirs, start slowly beside other work: half a minute was not always enough.
+os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
+os.environ.setdefault("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", "120")
 
 if TYPE_CHECKING:
     from uyan.model.network import Network
@@ -36,6 +42,43 @@ Sound = Callable[..., NDArray[np.float32]]
 WriteCorpus = Callable[..., Path]
 Uyan = Callable[..., tuple[int, str, str]]
 PlugIn = Callable[..., FakeSoundDevice]
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """A real S3 server on loopback."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """The empty bucket `words` on it, as an fsspec filesystem; its endpoint and credentials are in the environment."""
+    import s3fs
+
+    from uyan.storage import remote
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "uyan-tests")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-very-secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+    urllib.request.urlopen(urllib.request.Request(f"{s3_endpoint}/moto-api/reset", method="POST")).close()
+    remote._system.cache_clear()
+    files = s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
+    files.mkdir("words")
+    yield files
+    remote._system.cache_clear()
 
 
 @pytest.fixture
@@ -233,3 +276,22 @@ def one_push(monkeypatch: pytest.MonkeyPatch) -> None:
         "track",
         lambda bundle, made, tta: track(bundle, replace(made, blocks=(np.concatenate(list(made.blocks)),)), tta),
     )
+
+
+@pytest.fixture
+def dying() -> Iterator[list[str]]:
+    """Names put into it kill, on the engine in the meantime, whoever works on an item that has one in its words."""
+    from uyan.engine import parallel
+    from uyan.engine.task_map import Lost, opened
+
+    names: list[str] = []
+
+    def mapped(task: Callable[[Any], Any], items: Sequence[Any], workers: int) -> Iterator[Any]:
+        with opened(task) as each:
+            for item in items:
+                killed = any(name in str(item) for name in names)
+                yield Lost("its process died 3 times", "n1") if killed else each(item)
+
+    token = parallel._engine.set(parallel.HERE._replace(map=mapped))
+    yield names
+    parallel._engine.reset(token)

@@ -21,7 +21,10 @@ from bench.front_end import front_end_speed
 from bench.loading_share import loading_share
 from bench.measure import Figure, in_fresh_process, medians_s, speech_like
 from bench.mining import mining_memory, mining_speed
+from bench.object_storage import object_storage
+from bench.resident import resident_training
 from bench.server import server_load, server_soak
+from bench.shards import shard_packing, shard_reads, shards_killed
 from bench.start_up import start_up
 from bench.streaming import streaming_cost
 from bench.voices import voices_killed, voices_speed
@@ -97,6 +100,23 @@ def test_memory_of_cached_clips(monkeypatch: pytest.MonkeyPatch) -> None:
     assert memory.target == pytest.approx(0.55)
     assert 0 <= memory.value < 0.5
     assert speed.value > 0
+
+
+def test_shard_reads() -> None:
+    shard, mapped, _, ratio, opened = values(shard_reads(clips=50)).values()
+    assert mapped / shard == pytest.approx(ratio)
+    assert opened > 0
+
+
+def test_shard_packing() -> None:
+    assert 0 < shard_packing(clips=3)[0].value < 10_000
+
+
+@pytest.mark.slow
+def test_shards_killed() -> None:
+    differing, restarts = values(shards_killed(clips=100, workers=1)).values()
+    assert differing == 0
+    assert restarts > 0
 
 
 @pytest.mark.slow
@@ -180,6 +200,15 @@ def test_augmentation_cost() -> None:
     assert 0 < left < 1000
 
 
+def test_resident_training() -> None:
+    figures = resident_training(clips=300, budget_gb=0.5, steps=1, repeats=1, warm=2, long_frames=10_000)
+    long, memory, _, fixed, loaded, resident, ratio, most, loading, making, batches = values(figures).values()
+    # A megabyte may find room in what other benches freed: how much is grown says nothing here, and may be negative.
+    assert np.isfinite([long, memory]).all() and fixed > 0 and making > 0
+    assert (ratio, most, batches) == pytest.approx((loaded / resident, loaded / fixed, loading / making))
+    assert [bool(figure.verdict) for figure in figures] == [True, True, *[False] * 4, True, *[False] * 4]
+
+
 def test_mining() -> None:
     found = values(mining_speed(seconds=3.0, repeats=1))
     assert len(found) == 5
@@ -195,10 +224,18 @@ def test_memory_of_mining(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_mining_from_object_storage() -> None:
+    figures = object_storage(hours=0.05, repeats=1)
+    assert len(values(figures)) == 4 and min(figures[0].value, figures[2].value) > 0
+    assert figures[2].note.startswith("3 FLAC files; ")
+
+
+@pytest.mark.slow
 def test_engines() -> None:
-    found = values(engine_scaling(files=8, length_s=0.5))
-    assert found["local engine, two workers against one"] > 0
-    assert np.isfinite(found["local engine, one worker against a loop"])
+    found = values(engine_scaling(items=8, packets=2, length_s=1.0, repeats=1))
+    assert all(np.isfinite(value) for value in found.values())
+    expected = {f"{work}, local engine, two workers against one" for work in ("extraction", "mining")}
+    assert expected <= set(found)
 
 
 @pytest.mark.slow

@@ -18,8 +18,10 @@ MAY_IMPORT = {
     "files": "",
     "protobuf": "",
     "torch_threads": "",
+    "ranks": "errors",
     "audio": "errors files",
-    "audio_file": "errors files audio",
+    "storage": "errors",
+    "audio_file": "errors files audio storage",
     "frontend": "errors files audio",
     "decision": "errors files audio frontend",
     "frontend_onnx": "errors files protobuf audio frontend",
@@ -27,20 +29,24 @@ MAY_IMPORT = {
     "bundle": "errors files audio frontend decision container",
     "hop_scorer": "errors files audio frontend decision container bundle",
     "detector": "errors files audio frontend decision container bundle hop_scorer",
-    "runtime": "errors files audio audio_file frontend frontend_onnx decision container bundle hop_scorer detector",
-    "data": "errors files torch_threads audio audio_file frontend",
-    "voices": "errors files audio audio_file frontend data",
+    "runtime": "errors files audio storage audio_file frontend frontend_onnx decision container bundle "
+    "hop_scorer detector",
+    "engine": "errors files storage",
+    "data": "errors files torch_threads audio storage audio_file frontend engine",
+    "voices": "errors files audio storage audio_file frontend engine data",
     "model": "errors",
-    "training": "errors files audio audio_file frontend data model",
-    "evaluation": "errors files torch_threads audio audio_file frontend decision container bundle hop_scorer "
-    "detector data",
-    "report": "errors files audio audio_file frontend decision data evaluation",
+    "training": "errors files torch_threads ranks audio storage audio_file frontend engine data model",
+    "evaluation": "errors files torch_threads audio storage audio_file frontend decision container bundle hop_scorer "
+    "detector engine data",
+    "report": "errors files audio storage audio_file frontend decision data evaluation",
     "export": "errors files audio frontend decision container bundle model evaluation",
-    "recipe": "errors files audio audio_file frontend decision data model training",
-    "pipeline": "errors files audio audio_file frontend frontend_onnx decision container bundle hop_scorer detector "
-    "runtime data voices model training evaluation report export recipe uyan",
-    "cli": "errors files audio audio_file frontend frontend_onnx decision container bundle hop_scorer detector runtime "
-    "data voices model training evaluation report export recipe pipeline uyan",
+    "search": "errors",
+    "recipe": "errors files audio storage audio_file frontend decision data model training search",
+    "pipeline": "errors files ranks audio storage audio_file frontend frontend_onnx decision container bundle "
+    "hop_scorer detector runtime engine data voices model training evaluation report export search recipe uyan",
+    "cli": "errors files ranks audio storage audio_file frontend frontend_onnx decision container bundle "
+    "hop_scorer detector runtime engine data voices model training evaluation report export search recipe pipeline "
+    "uyan",
     "uyan": "errors bundle detector",
 }
 """A layer is a module or a package directly below src/uyan; "uyan" is `__init__.py` itself."""
@@ -50,6 +56,7 @@ RUNTIME = [
     "files",
     "protobuf",
     "audio",
+    "storage",
     "audio_file",
     "frontend",
     "frontend_onnx",
@@ -64,6 +71,9 @@ RUNTIME = [
 RUNTIME_PACKAGES = {"numpy", "onnxruntime", "soundfile", "soxr"}
 """All that `pip install uyan` needs to listen (the command line, in `cli`, adds its own)."""
 ADAPTER_PACKAGES = {
+    "uyan.storage.remote": {"fsspec"},
+    "uyan.storage.web": {"fsspec"},
+    "uyan.storage.local_copies": {"filelock"},
     "uyan.runtime.devices": {"sounddevice"},
     "uyan.runtime.wyoming_events": {"wyoming"},
     "uyan.runtime.wyoming_stream": {"wyoming"},

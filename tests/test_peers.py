@@ -259,7 +259,7 @@ def test_what_was_trained_on_under_another_name_is_left_out(
     manifest = write_corpus(tmp_path / "corpus", noise=10)
     text = re.sub(r",voice\d,", ",,", manifest.read_text(encoding="utf-8"))
     manifest.write_text(text, encoding="utf-8")
-    trained, mined = (probe_file(str(tmp_path / f"corpus/{name}")) for name in ("uyan/voice0-0.wav", "noise/3.wav"))
+    trained, mined = (probe_file(tmp_path / f"corpus/{name}") for name in ("uyan/voice0-0.wav", "noise/3.wav"))
     assert not isinstance(trained, str) and not isinstance(mined, str)
     path = "corpus/uyan/voice0-0.wav"
     splits(shipped.parent, [(path, unknown_speaker_id(path), "train", trained.content_sha1)])

@@ -7,10 +7,11 @@ import pytest
 
 from uyan.audio_file import read, read_part
 from uyan.data.check import CheckReport, check
-from uyan.data.duplicates import find_groups
+from uyan.data.duplicates.duplicate_groups import find_groups
 from uyan.data.locate import locate_word
 from uyan.data.manifest import load_manifests
-from uyan.data.split import SPLITS, SplitConfig, assign, is_positive
+from uyan.data.member import SPLITS, is_positive
+from uyan.data.split import SplitConfig, assign
 from uyan.frontend import HOP_S, FrontendConfig, log_mel
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -29,7 +30,7 @@ def picovoice() -> CheckReport:
 @pytest.fixture(scope="module")
 def repeated_takes(picovoice: CheckReport) -> list[list[int]]:
     prints = [probe.fingerprint for _, probe in picovoice.good]
-    return find_groups(prints, lambda number, *part_s: read_part(picovoice.good[number][0].file, *part_s))
+    return find_groups(prints, [recording.file for recording, _ in picovoice.good], read_part)
 
 
 def test_every_recording_of_the_benchmark_is_usable(picovoice: CheckReport) -> None:

@@ -1,12 +1,14 @@
 """Audio files: anything libsndfile reads becomes mono float32 at 16 kHz: whole, block by block, or a part of it.
 
 The one place where files are decoded and written and rates converted for reading. A file is used as a whole or refused
-with an `AudioError`. A detector that is fed samples does without it, and so without its libraries.
+with an `AudioError`, wherever it lies; where a server is to blame and not the file, with a `StorageError`. A detector
+that is fed samples does without it, and so without its libraries.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -14,20 +16,31 @@ import soxr
 from numpy.typing import NDArray
 
 from uyan.audio import FRAME_SAMPLES, SAMPLE_RATE, Samples, to_float
-from uyan.errors import AudioError
+from uyan.errors import AudioError, MissingFileError
+from uyan.storage.access import Readable, opened
+from uyan.storage.location import Location
 
 BLOCK_S = 60.0
 MARGIN_S = 1
 """Decoded on either side of a part: the conversion of a rate looks some samples back and ahead."""
 
 
-def read(path: Path) -> Samples:
+class Header(NamedTuple):
+    """What a file says of itself."""
+
+    duration_s: float
+    log: str
+    """libsndfile's notes on how it understood the file."""
+
+
+def read(path: Location) -> Samples:
     """The whole file as mono 16 kHz float32, shape (samples,).
 
     Raises AudioError, naming the file, when it is missing, cannot be decoded, is shorter than one frame
     (25 ms), contains NaN or Inf, or holds nothing but zeros.
     """
-    blocks = list(stream(path))
+    with _opened(path) as sound:
+        blocks = list(_blocks(sound, BLOCK_S))
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if samples.size < FRAME_SAMPLES:
         length_ms = 1000 * samples.size / SAMPLE_RATE
@@ -37,7 +50,13 @@ def read(path: Path) -> Samples:
     return samples
 
 
-def read_part(path: Path, start_s: int, stop_s: int) -> Samples:
+def header(path: Location) -> Header:
+    """What the file's header says. Raises AudioError, naming the file, where there is none to be read."""
+    with _opened(path) as sound:
+        return Header(float(sound.frames / sound.samplerate), str(sound.extra_info))
+
+
+def read_part(path: Location, start_s: int, stop_s: int) -> Samples:
     """Whole seconds [start_s, stop_s) of a file, as far as it goes, shape (samples,); the rest is not decoded.
 
     Equal to that part of `read`, but for what a lossy format or the conversion of a rate remember from further back.
@@ -66,24 +85,24 @@ def _part(blocks: Iterator[Samples], start: int, stop: int) -> Samples:
     return np.concatenate(parts)
 
 
-def stream(path: Path, block_s: float = BLOCK_S) -> Iterator[Samples]:
+def stream(path: Readable, block_s: float = BLOCK_S) -> Iterator[Samples]:
     """Decode a file of any length block by block, in constant memory; blocks join up without a seam.
 
-    Yields mono 16 kHz float32 arrays of shape (samples,) of about `block_s` seconds. Raises AudioError,
-    naming the file, as soon as a block cannot be decoded.
+    Yields mono 16 kHz float32 arrays of shape (samples,) of about `block_s` seconds. A remote file is fetched in
+    ranges, a little ahead, and not kept. Raises AudioError, naming the file, as soon as a block cannot be decoded.
     """
-    with _opened(path) as sound:
+    with _opened(path, keep=False) as sound:
         yield from _blocks(sound, block_s)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    """The file for decoding; whatever goes wrong is an AudioError that names it."""
+def _opened(path: Readable, keep: bool = True) -> Iterator[soundfile.SoundFile]:
+    """The file for decoding; whatever is wrong with it is an AudioError that names it."""
     try:
-        if not path.is_file():
-            raise AudioError("no such file")
-        with soundfile.SoundFile(str(path)) as sound:
+        with opened(path, keep) as source, soundfile.SoundFile(source) as sound:
             yield sound
+    except (FileNotFoundError, MissingFileError) as reason:
+        raise AudioError(f"{path}: no such file") from reason
     except (OSError, soundfile.SoundFileError, RuntimeError) as reason:
         detail = reason.strerror if isinstance(reason, OSError) else getattr(reason, "error_string", reason)
         raise AudioError(f"{path}: cannot be decoded ({detail})") from reason

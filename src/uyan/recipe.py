@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -23,6 +23,8 @@ from uyan.decision import DetectorConfig
 from uyan.errors import ConfigError
 from uyan.frontend import FrontendConfig
 from uyan.model.network import USUAL_WINDOW_S, NetworkConfig
+from uyan.search import SearchConfig, examples
+from uyan.storage.local_copies import DEFAULT_GB
 from uyan.training.config import MiningConfig, PretrainConfig, TrainingConfig
 
 # Besides YAMLError: a date that does not exist is a ValueError, endless nesting a RecursionError.
@@ -40,6 +42,11 @@ NO_EFFECT = (
     ("batches", "prefetch"),
 )
 """Fields that change how or whether a run goes on, and no figure of it."""
+APART = frozenset({"cache", "search"})
+"""Sections of which the same is true."""
+LEFT_OPEN = (("data", "loader", "auto"),)
+"""Fields and the value at which they say nothing: it counts in no digest, as in recipes from before the field. What is
+decided then is kept in the run's folder."""
 
 
 class Section(BaseModel):
@@ -52,7 +59,7 @@ class DataConfig(Section):
     """What to learn from."""
 
     manifests: tuple[str, ...] = Field(min_length=1)
-    """CSV or Parquet files, relative to the recipe."""
+    """CSV or Parquet files, relative to the recipe, or URLs."""
     max_bad_share: float = Field(default=0.05, ge=0, le=1)
     """Stop before training when more than this share of the recordings cannot be used."""
     max_positives: int | None = Field(default=None, ge=0)
@@ -64,6 +71,10 @@ class DataConfig(Section):
     leaves them out of training, null draws every recording as often as any other."""
     source_weights: dict[str, float] = Field(default_factory=dict)
     """How often recordings of a source (the manifests' column) are drawn relative to others, which have 1."""
+    loader: Literal["auto", "resident", "files"] = "auto"
+    """Where batches come from: resident, features that all stay in memory, on the GPU where there is one; files, loader
+    processes that read the feature cache; auto, resident where the features fit. The same distribution of batches, not
+    the same batches."""
 
     @field_validator("source_weights")
     @classmethod
@@ -82,6 +93,11 @@ class CacheConfig(Section):
     """Budget of the whole process tree; by default 12 on a 64 GB machine and in proportion below."""
     workers: int | None = Field(default=None, ge=1)
     """Processes that decode; by default one a core."""
+    read_from: str | None = None
+    """A folder like `features` in `folder`, relative to the recipe, or a URL: what features it has are taken from there
+    instead of being made; nothing is written to it."""
+    remote_gb: float = Field(default=DEFAULT_GB, gt=0)
+    """Copies of short files behind URLs take this much of the folder's disk at most."""
 
 
 class CalibrationConfig(Section):
@@ -120,6 +136,8 @@ class Recipe(Section):
     calibration: CalibrationConfig = CalibrationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     cache: CacheConfig = CacheConfig()
+    search: SearchConfig | None = None
+    """What `uyan tune` may change."""
 
     @field_validator("keyword")
     @classmethod
@@ -150,27 +168,56 @@ class Recipe(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _search_tries_what_fits(self) -> "Recipe":
+        for name, tried in (self.search.fields if self.search else {}).items():
+            if tuple(name.split(".")) in NO_EFFECT:
+                raise ConfigError(f"search.fields.{name}: cannot be searched, for it changes no figure")
+            for value in examples(tried):
+                self.with_fields({name: value}, f"search.fields.{name}, value {value!r}")
+        return self
+
+    def with_fields(self, values: Mapping[str, Any], source: str = "recipe") -> "Recipe":
+        """The recipe with other values of some fields, by dotted name, and nothing to search.
+
+        Raises ConfigError, which `source` begins, for values that do not fit.
+        """
+        raw = json.loads(self.model_dump_json(exclude={"search"}))
+        for name, value in values.items():
+            section, _, field = name.partition(".")
+            raw.setdefault(section, {})[field] = value
+        return parse_recipe(raw, source)
+
+    def field(self, name: str) -> Any:
+        """The value of a field by its dotted name, as JSON has it."""
+        section, _, field = name.partition(".")
+        return json.loads(self.model_dump_json(include={section}))[section][field]
+
     def to_yaml(self) -> str:
-        """Every field, defaults included."""
-        return yaml.safe_dump(json.loads(self.model_dump_json()), sort_keys=False, allow_unicode=True)
+        """Every field, defaults included; of the search, what was asked for."""
+        fields = json.loads(self.model_dump_json(exclude=None if self.search else {"search"}))
+        return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
 
     def digest(self) -> str:
         """sha256 over every field that can change a result, 64 hex digits (MISSION 5.3)."""
-        return self._sha256({*type(self).model_fields} - {"cache"})
+        return self._sha256({*type(self).model_fields} - APART)
 
     def training_digest(self) -> str:
         """The same over all but the test: events at the target FAH choose the epoch whose weights are kept."""
-        return self._sha256({*type(self).model_fields} - {"cache", "evaluation"})
+        return self._sha256({*type(self).model_fields} - APART - {"evaluation"})
 
     def _sha256(self, sections: set[str]) -> str:
         return settings_digest(json.loads(self.model_dump_json(include=sections)))
 
 
 def settings_digest(sections: Mapping[str, Any]) -> str:
-    """sha256 of a recipe's sections as JSON has them, less the fields that change no figure, 64 hex digits."""
+    """sha256 of a recipe's sections as JSON has them, less the fields that change no figure or say nothing, in hex."""
     kept = dict(sections)
     for section, field in NO_EFFECT:
         kept[section] = {name: value for name, value in kept[section].items() if name != field}
+    for section, field, open_value in LEFT_OPEN:
+        if kept[section].get(field) == open_value:
+            kept[section] = {name: value for name, value in kept[section].items() if name != field}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
@@ -230,6 +277,7 @@ def _known_fields(section: tuple[int | str, ...]) -> list[str]:
     kind: Any = Recipe
     for name in section:
         kind = get_type_hints(kind).get(str(name), kind)
+        kind = next((one for one in get_args(kind) if hasattr(one, "__annotations__")), kind)  # of a section or none
     names = get_type_hints(kind) if isinstance(kind, type) else {}
     return sorted(name for name in names if not name.startswith("_") and name != "model_config")
 

@@ -18,7 +18,7 @@ curve.register(app)  # with a single command typer would expect no name
 
 def run(misses: int) -> dict[str, Any]:
     point = {"misses": misses, "positives": 100, "met": True}
-    condition = {"at_fah": {"0.5": point}, "area_over_2_fah": misses / 50}
+    condition = {"at_fah": {"0.5": point}, "area_over_2_fah": misses / 50, "per_speaker": {"tts:piper:joe": (0, 100)}}
     conditions = {"clean": condition, "telephone": condition}
     return {"keyword": "uyan", "false_alarms": {"hours": 6.5}, "conditions": conditions}
 
@@ -41,6 +41,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 def test_the_table_shows_means_counts_and_differences(asked: list[tuple[Any, ...]]) -> None:
     shown = CliRunner().invoke(app, ["ablate", "a/jarvis.yaml"])
     assert shown.exit_code == 0, shown.output
+    assert shown.output.lstrip().startswith("no real voice has been heard")
     assert "“uyan”: miss rate at 0.5 FAH, mean of seed(s) 42, 43, 44; 6.50 h" in shown.output
     assert "12.0% 36/300" in shown.output
     # Differences of 30, 31 and 30 points, then of 1, 0 and -1: 4.3027 · √(1/3 / 3) = 1.43, 4.3027 · √(1 / 3) = 2.48.

@@ -20,7 +20,8 @@ def run(positives: int, speakers: int, misses: int) -> dict[str, Any]:
     interval = {"low": 0.011, "high": 0.987}
     point = {"misses": misses, "positives": 100, "miss_rate": misses / 100, "miss_interval": interval}
     train = {"positives": positives, "positive_speakers": speakers, "synthetic_positives": 0, "synthetic_speakers": 0}
-    conditions = {"clean": {"at_fah": {"0.5": point}}, "telephone": {"at_fah": {"0.5": point}}}
+    judged = {"per_speaker": {"tts:piper:joe": (misses, 40), "ada": (0, 60)}, "at_fah": {"0.5": point}}
+    conditions = {"clean": judged, "telephone": judged}
     return {"keyword": "uyan", "data": {"splits": {"train": train}}, "conditions": conditions}
 
 
@@ -41,6 +42,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 def test_each_point_has_its_denominators_and_the_forecast_follows(asked: list[tuple[Any, ...]]) -> None:
     shown = CliRunner().invoke(app, ["curve", "a/jarvis.yaml"])
     assert shown.exit_code == 0, shown.output
+    assert shown.output.lstrip().startswith("synthetic voices spoke 40 of the 100 recordings of the keyword that judge")
     assert "1,200 of 120" in shown.output
     assert "40.0% 40/100" in shown.output and "1.1% – 98.7%" in shown.output
     assert (

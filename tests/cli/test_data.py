@@ -166,10 +166,21 @@ def test_check_of_a_missing_manifest(
     assert "none.csv: cannot be read" in capsys.readouterr().err
 
 
+def test_a_manifest_of_speakers_beside_no_recording_is_refused_before_anything_is_heard(
+    uyan: Any, write_corpus: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "here").mkdir()
+    manifest = write_corpus(tmp_path / "here")
+    code, _, err = uyan("data", "speakers", manifest, "--out", tmp_path / "elsewhere" / "m.csv")
+    assert code == 2 and "lies beside no recording" in err
+
+
 def test_speakers_are_estimated_into_a_manifest_of_its_own(
     uyan: Any, write_corpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from uyan.data import speaker_encoder, speakers
+    from uyan.data.speakers import speaker_encoder
+    from uyan.data.speakers import speaker_estimate as speakers
 
     manifest = write_corpus(tmp_path)
     text = manifest.read_text(encoding="utf-8")
@@ -196,3 +207,47 @@ def test_speakers_are_estimated_into_a_manifest_of_its_own(
     monkeypatch.setattr(speaker_encoder, "PACKAGE", "no_such_package")
     code, _, err = uyan("data", "speakers", manifest)
     assert code == 2 and "pip install --no-deps" in err and "Traceback" not in err
+
+
+def test_a_manifest_in_object_storage_is_checked_like_one_on_disk(
+    s3: Any, tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "scan", tree, "--keyword", "hey uyan") == 0
+    s3.put(str(tree), "words/set", recursive=True)
+    capsys.readouterr()
+    assert call(monkeypatch, "check", tree / "manifest.csv") == 0
+    here = capsys.readouterr().out
+    for _ in range(2):
+        assert call(monkeypatch, "check", "s3://words/set/manifest.csv") == 0
+        assert capsys.readouterr().out == here.replace(str(tree), "s3://words/set")
+    assert len(list((tree.parent / "user-cache/uyan/probes").iterdir())) == 1
+    s3.rm("words/set/noise/fan.wav")
+    assert call(monkeypatch, "check", "s3://words/set/manifest.csv", "--max-bad-share", "0.5") == 0
+    assert "unusable: s3://words/set/noise/fan.wav: no such file" in capsys.readouterr().out
+
+
+def test_what_is_wrong_in_object_storage_is_one_line(s3: Any, uyan: Any) -> None:
+    header = "path,label,speaker_id,duration_s,kind\n"
+    s3.pipe("words/set/manifest.csv", f"{header}../other/a.wav,uyan,ada,1,keyword\n".encode())
+    for manifest, said in (
+        ("s3://words/set/manifest.csv", "row 2: path: '../other/a.wav' leads out of the manifest's folder"),
+        ("s3://words/set/none.csv", "no such file"),
+        ("s3://wrods/set/manifest.csv", "the bucket s3://wrods does not exist"),
+        ("s3://words/../manifest.csv", "a URL with '.' or '..' in it"),
+        ("nope://words/manifest.csv", "no protocol that fsspec knows"),
+    ):
+        code, _, err = uyan("data", "check", manifest)
+        assert code == 2 and err.startswith(f"error: {manifest}: ") and said in err
+        assert err.count("\n") == 1
+    assert uyan("data", "speakers", "s3://words/set/manifest.csv")[0] == 2
+
+
+@pytest.mark.slow
+def test_several_processes_check_object_storage(s3: Any, write_corpus: Any, uyan: Any, tmp_path: Path) -> None:
+    manifest = write_corpus(tmp_path / "set", speakers=10)
+    s3.put(str(manifest.parent), "words/set", recursive=True)
+    code, here, _ = uyan("data", "check", manifest, "--workers", "1")
+    again, there, _ = uyan("data", "check", "s3://words/set/manifest.csv", "--workers", "2")
+    assert code == again == 0 and there == here.replace(str(manifest.parent), "s3://words/set")
+    code, _, err = uyan("data", "check", "s3://words/set/manifest.csv", "--workers", "2")
+    assert code == 0, err

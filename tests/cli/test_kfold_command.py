@@ -104,3 +104,14 @@ def test_a_missing_recipe_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert call(monkeypatch, "none.yaml") == 2
     message = capsys.readouterr().err
     assert message.startswith("error: none.yaml: cannot be read") and "Traceback" not in message
+
+
+@pytest.mark.parametrize("command", ["kfold", "ablate", "curve", "tune"])
+def test_an_engine_that_does_not_exist_is_one_line(
+    command: str, recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["uyan", command, str(recipe), "--on", "slurm"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err.strip() == "error: --on 'slurm': is none of local, ray, ray://HOST:PORT"

@@ -125,7 +125,7 @@ def test_the_folder_is_named_after_the_recipe(
 @pytest.mark.parametrize("command", ["run", "train", "calibrate"])
 def test_parts_of_the_training_can_be_left_out(command: str, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipes: list[Recipe] = []
-    monkeypatch.setattr("uyan.pipeline.run.run_until", lambda run, stage: recipes.append(run.recipe))
+    monkeypatch.setattr("uyan.pipeline.run.run_until", lambda run, stage, elsewhere: recipes.append(run.recipe))
     for flags in ((), ("--no-rir",), ("--no-specaug",), ("--no-mixbg",), ("--no-rir", "--no-specaug", "--no-mixbg")):
         assert call(monkeypatch, command, recipe, "--set", "training.epochs=7", *flags) == 0
     found = [

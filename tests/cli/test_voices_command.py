@@ -96,7 +96,10 @@ def test_a_program_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(monkeypatch, "list", "--language", "tr") == 0
-    assert "espeak" in capsys.readouterr().out
+    assert "tr+m1" in capsys.readouterr().out
+    assert call(monkeypatch, "list", "--engine", "espeak") == 0
+    shown = capsys.readouterr().out
+    assert "LANGUAGE+VARIANT, such as en+m1" in shown and "tr Turkish" in shown
     assert call(monkeypatch, "list", "--fetchable", "--language", "tr") == 0
     assert "tr_TR-dfki-medium" in capsys.readouterr().out
 
@@ -108,6 +111,9 @@ def test_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
         (["say", "a" * 10_000, "--out", "x.wav"], "10000 characters to say"),
         (["say", "hello", "--out", "x.mp3"], "ends in neither .wav nor .flac"),
         (["say", "hello", "--language", "tlh", "--out", "x.wav"], "speaks 'tlh'"),
+        (["say", "hello", "--voice", "m1", "--out", "x.wav"], "name its language, too: en+m1"),
+        (["say", "hello", "--engine", "espeak", "--out", "/proc/none/x.wav"], "cannot be written: "),
+        (["list", "--language", "xx"], "no voice speaks 'xx'; they speak af"),
         (["say", "hello", "--voice", "missing.onnx", "--out", "x.wav"], "no such voice"),
         (["say", "hello", "--command", "true {out} {text}", "--out", "x.wav"], "wrote no file"),
         (["say", "hello", "--command", "sleep 60{out}{text}", "--out", "x.wav"], "ended with code"),
@@ -130,6 +136,7 @@ def test_bad_input_is_one_line(
     shown = capsys.readouterr().err
     assert problem in shown
     assert shown.count("error:") == 1
+    assert "goes on where it stopped" not in shown
     assert "Traceback" not in shown
     assert not (tmp_path / "x" / "manifest.csv").exists()
 
@@ -141,3 +148,18 @@ def test_a_program_that_hangs_is_cut_off(
     arguments = ("say", "hello", "--command", hang, "--limit-s", 0.5, "--out", tmp_path / "x.wav")
     assert call(monkeypatch, *arguments) == 2
     assert "longer than 0.5 s and was cut off" in capsys.readouterr().err
+
+
+def test_after_a_mistyped_command_the_right_one_goes_into_the_same_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, out = tmp_path / "given.wav", tmp_path / "c4"
+    assert call(monkeypatch, "say", "hello", "--engine", "espeak", "--out", given) == 0
+    generate = ("generate", "hello", "--out", out, "--count", 1, "--command")
+    assert call(monkeypatch, *generate, "nosuchprog -o {out} {text}") == 2
+    assert "no clip could be made: command 'nosuchprog' cannot be started" in capsys.readouterr().err
+    script = f"import shutil, sys; shutil.copy({str(given)!r}, sys.argv[1])"
+    assert call(monkeypatch, *generate, shlex.join([sys.executable, "-c", script, "{out}", "{text}"])) == 0
+    shown = capsys.readouterr()
+    assert "1 clip, 1 speaker, " in shown.out
+    assert "1 voice of command" in shown.out + shown.err

@@ -1,6 +1,13 @@
 """Features come back as they were stored, within the memory allowed, and never stale, torn or of other audio."""
 
-from collections.abc import Callable
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +20,10 @@ from uyan.audio_file import read
 from uyan.data import cache as cache_module
 from uyan.data.cache import GIB, FeatureCache, default_budget_gb, extract, to_single
 from uyan.data.probe import content_sha1
-from uyan.errors import AudioError, DataError
+from uyan.data.shards.shard_folder import ShardFolder
+from uyan.data.shards.shard_merge import MANY
+from uyan.engine.given_up import GivenUp
+from uyan.errors import AudioError, DataError, ShardError
 from uyan.frontend import FrontendConfig, log_mel
 
 MELS = 64
@@ -44,7 +54,7 @@ def in_memory(cache: FeatureCache, monkeypatch: pytest.MonkeyPatch, count: int) 
     """Which of the first `count` recordings are held, asked without a look at the disk."""
     held = []
     with monkeypatch.context() as patch:
-        patch.setattr(FeatureCache, "mapped", None)
+        patch.setattr(ShardFolder, "read", None)
         for number in range(count):
             if name(number) in cache._held:
                 assert (cache.get(name(number)) == number).all()
@@ -55,7 +65,7 @@ def in_memory(cache: FeatureCache, monkeypatch: pytest.MonkeyPatch, count: int) 
 def test_features_are_kept_to_half_precision(tmp_path: Path, rng: np.random.Generator) -> None:
     cache, stored = cache_of(tmp_path), features(150, rng)
     cache.put(name(1), stored)
-    for found in (cache.get(name(1)), cache.get(name(1)), cache.mapped(name(1))):
+    for found in (cache.get(name(1)), cache.get(name(1)), cache.read(name(1))):
         assert (found.shape, found.dtype) == ((MELS, 150), np.float16)
         np.testing.assert_array_equal(found, stored.astype(np.float16))
     assert np.abs(found - stored).max() < 16 * 2**-11  # half the spacing of fp16 between 8 and 16
@@ -63,19 +73,43 @@ def test_features_are_kept_to_half_precision(tmp_path: Path, rng: np.random.Gene
 
 def test_a_clip_of_a_second_and_a_half_takes_20_kb(tmp_path: Path, rng: np.random.Generator) -> None:
     cache = cache_of(tmp_path)
-    cache.put(name(1), features(150, rng))
-    assert cache.path(name(1)).stat().st_size == pytest.approx(20_000, rel=0.05)
+    with cache.writer() as writer:
+        for number in range(10):
+            writer.add(name(number), features(150, rng))
+    files = [path for path in cache.folder.iterdir() if path.is_file()]
+    assert len(files) == 2
+    assert sum(path.stat().st_size for path in files) == pytest.approx(10 * 19_240, rel=0.01)
 
 
-def test_a_recording_is_mapped_frame_by_frame(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_features_lie_frame_by_frame(tmp_path: Path, rng: np.random.Generator) -> None:
     cache = cache_of(tmp_path)
     cache.put(name(1), features(90, rng))
-    mapped = np.load(cache.path(name(1)), mmap_mode="r")
-    assert isinstance(mapped, np.memmap)
-    assert mapped.strides == (2, 2 * MELS)  # one frame's mels lie side by side: a crop is one stretch of the file
-    assert isinstance(cache.mapped(name(1)), np.memmap)
-    assert cache.get(name(1)).strides == (2, 2 * MELS)
-    assert not isinstance(cache.get(name(1)), np.memmap)
+    for found in (cache.get(name(1)), cache.part(name(1), 5, 20), cache.read(name(1), 20)):
+        assert found.strides == (2, 2 * MELS)  # one frame's mels lie side by side: a crop is one stretch of memory
+
+
+def test_stretches_lengths_and_all_at_once(tmp_path: Path, rng: np.random.Generator) -> None:
+    cache, stored = cache_of(tmp_path), [features(frames, rng).astype(np.float16) for frames in (9, 1, 0, 30)]
+    for number, one in enumerate(stored):
+        cache.put(name(number), one)
+    np.testing.assert_array_equal(cache.read(name(3), 10, 12), stored[3][:, 10:12])
+    asked = [3, 0, 2, 3, 1]
+    names = [name(number) for number in asked]
+    assert cache.lengths(names).tolist() == [30, 9, 0, 30, 1]
+    rows, starts = cache.packed(names)
+    assert (rows.shape, rows.dtype, starts.tolist()) == ((70, MELS), np.float16, [0, 30, 39, 39, 69, 70])
+    np.testing.assert_array_equal(rows.T, np.concatenate([stored[number] for number in asked], axis=1))
+    assert cache.missing([name(1), name(8), name(0), name(9)]) == [name(8), name(9)]
+    assert cache.packed([]).rows.shape == (0, MELS)
+    with pytest.raises(DataError, match=f"no features of {name(9)}; run `uyan features`"):
+        cache.packed([name(1), name(9)])
+
+
+def test_another_process_gets_the_cache_without_what_is_open_or_held(tmp_path: Path) -> None:
+    cache = filled(tmp_path, [10, 20])
+    cache.get(name(0))
+    copy = pickle.loads(pickle.dumps(cache))
+    assert (copy.get(name(1)) == 1).all() and name(0) in copy
 
 
 def test_another_front_end_never_sees_these_features(tmp_path: Path) -> None:
@@ -87,32 +121,58 @@ def test_another_front_end_never_sees_these_features(tmp_path: Path) -> None:
         other.get(name(0))
 
 
-def test_a_crash_while_writing_leaves_nothing_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def half(file, array, **_) -> None:
-        file.write(b"\x93NUMPY half")
-        raise OSError("no space left on device")
-
-    cache = cache_of(tmp_path)
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
-        patch.setattr(np, "save", half)
-        cache.put(name(1), np.zeros((MELS, 5), np.float32))
-    assert name(1) not in cache
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
-@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"no array at all", b"torn"])
-def test_an_unreadable_file_is_named_with_the_remedy(tmp_path: Path, content: bytes) -> None:
-    cache = filled(tmp_path, [50])
-    path = cache.path(name(0))
-    path.write_bytes(path.read_bytes()[:-100] if content == b"torn" else content)
-    with pytest.raises(DataError, match="delete it, then run `uyan features`") as caught:
+@pytest.mark.parametrize("budget_bytes", [0, 10**9])
+def test_damaged_features_are_named_deleted_and_missing_again(tmp_path: Path, budget_bytes: int) -> None:
+    told: list[str] = []
+    cache = FeatureCache(tmp_path, FrontendConfig(), budget_bytes / GIB, told.append)
+    cache.put(name(0), np.zeros((MELS, 50), np.float32))
+    cache.put(name(1), np.ones((MELS, 50), np.float32))
+    (damaged,) = [path for path in cache.folder.glob("*.f16") if not any(path.read_bytes())]
+    damaged.write_bytes(bytes(100) + b"rot" + bytes(50 * MELS * 2 - 103))
+    with pytest.raises(ShardError, match=rf"{damaged}: not the features .* run the same command again"):
         cache.get(name(0))
-    assert str(path) in str(caught.value)
+    (line,) = told
+    assert str(damaged.with_suffix(".index")) in line and "1 recording(s) are made again" in line
+    assert not damaged.exists()
+    assert [name(0) in cache, name(1) in cache] == [False, True]
+    cache.put(name(0), np.zeros((MELS, 50), np.float32))
+    assert (cache.get(name(0)) == 0).all() and (cache.get(name(1)) == 1).all()
 
 
-def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"No such file.*uyan features"):
-        cache_of(tmp_path).get(name(7))
+@pytest.mark.parametrize("budget_bytes", [0, 10**9])
+def test_parts_are_the_recording_whatever_fits(tmp_path: Path, rng: np.random.Generator, budget_bytes: int) -> None:
+    cache, stored = cache_of(tmp_path, budget_bytes), features(7000, rng)
+    cache.put(name(1), stored)
+    for _ in range(2):
+        assert cache.frames(name(1)) == 7000
+        np.testing.assert_array_equal(cache.part(name(1), 5990, 6100), stored[:, 5990:6100].astype(np.float16))
+        assert (name(1) in cache._held) == (budget_bytes > 0)
+
+
+@pytest.mark.parametrize("what", ["changed", "cut"])
+def test_what_exceeds_the_budget_is_verified_whenever_it_is_read(tmp_path: Path, what: str) -> None:
+    """Its file is damaged after it was read once."""
+    cache = filled(tmp_path, [20_000], budget_bytes=0)
+    whole = cache.get(name(0))
+    assert (cache.part(name(0), 0, 100) == 0).all()
+    (data,) = cache.folder.glob("*.f16")
+    if what == "cut":
+        os.truncate(data, 3)
+    else:
+        data.write_bytes(b"\xff" + data.read_bytes()[1:])
+    assert (whole == 0).all()
+    if what == "changed":
+        assert (cache.part(name(0), 6000, 7000) == 0).all()  # a minute that is as it was
+    with pytest.raises(ShardError, match=f"{data}: .* run the same command again"):
+        cache.part(name(0), 0, 100)
+
+
+def test_missing_features_are_named_with_the_remedy(tmp_path: Path) -> None:
+    for ask in (FeatureCache.get, FeatureCache.read, FeatureCache.frames):
+        with pytest.raises(DataError, match=f"no features of {name(7)}; run `uyan features`"):
+            ask(cache_of(tmp_path), name(7))
+    with pytest.raises(DataError, match=r"'speech' cannot name features; a name is a sha1, 40 hex digits"):
+        cache_of(tmp_path).get("speech")
 
 
 def test_the_least_recently_used_leave_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,9 +201,7 @@ def test_the_budget_holds_whatever_the_sizes(
         assert found.shape == (MELS, frames[number]) and (found == number).all()
         held_bytes = sum(array.nbytes for array in cache._held.values())
         assert held_bytes == cache._held_bytes <= budget_bytes
-        # What fits is kept, what does not is read where it lies.
         assert (name(number) in cache._held) == (frames[number] <= budget_frames)
-        assert isinstance(found, np.memmap) == (frames[number] > budget_frames)
 
 
 def test_the_item_limit_is_the_budget_over_the_mean_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,10 +259,10 @@ def test_extracted_features_are_those_of_the_front_end(tmp_path: Path, write_rec
 def test_only_what_is_missing_is_made(tmp_path: Path, write_recording: Write) -> None:
     cache, found = cache_of(tmp_path / "cache"), sources(write_recording, 4)
     extract(found[:2], cache, workers=1)
-    written = {sha1: cache.path(sha1).stat().st_mtime_ns for _, sha1 in found[:2]}
+    written = {file: file.stat().st_mtime_ns for file in cache.folder.iterdir()}
     found[0][0].unlink()  # what is there is not even looked for again
     assert extract([*found, found[3]], cache, workers=1) == 2
-    assert {sha1: cache.path(sha1).stat().st_mtime_ns for sha1 in written} == written
+    assert {file: file.stat().st_mtime_ns for file in written} == written
     assert extract(found, cache, workers=1) == 0
     assert extract([], cache) == 0
 
@@ -233,6 +291,115 @@ def test_a_file_that_changed_since_the_check_is_refused(tmp_path: Path, write_re
         extract(found, cache, workers=1)
 
 
+def test_many_packets_end_in_few_shards(tmp_path: Path, write_recording: Write) -> None:
+    cache, found = cache_of(tmp_path / "cache"), sources(write_recording, 40)
+    extract(found, cache, workers=1)
+    assert len(list(cache.folder.glob("*.f16"))) <= MANY
+    for sha1, rows in fresh(found).items():
+        np.testing.assert_array_equal(cache.get(sha1), rows)
+
+
+def test_additions_of_a_few_do_not_pile_up(tmp_path: Path, write_recording: Write) -> None:
+    cache, found = cache_of(tmp_path / "cache"), sources(write_recording, 60)
+    for start in range(0, 60, 2):
+        extract(found[start : start + 2], cache)
+        assert len(list(cache.folder.glob("*.f16"))) <= MANY
+    assert cache.missing([sha1 for _, sha1 in found]) == []
+
+
+def test_a_damaged_shard_alone_is_made_again(tmp_path: Path, write_recording: Write) -> None:
+    told: list[str] = []
+    found = sources(write_recording, 12)
+    extract(found[:6], cache_of(tmp_path / "cache"), workers=1)
+    extract(found[6:], cache_of(tmp_path / "cache"), workers=1)
+    cache = FeatureCache(tmp_path / "cache", FrontendConfig(), tell=told.append)
+    torn = next(cache.folder.glob("*.f16"))
+    os.truncate(torn, torn.stat().st_size - 1)
+    count = sum(sha1 not in cache_of(tmp_path / "untouched") for _, sha1 in found)
+    made = extract(found, cache, workers=1)
+    assert 0 < made < count == 12
+    assert told == [f"{torn.with_suffix('.index')}: damaged, deleted; features of its recordings are made again"]
+    for sha1, rows in fresh(found).items():
+        np.testing.assert_array_equal(cache.get(sha1), rows)
+
+
+def fresh(found: list[tuple[Path, str]]) -> dict[str, NDArray[np.float16]]:
+    return {sha1: log_mel(read(file), FrontendConfig()).astype(np.float16) for file, sha1 in found}
+
+
+EXTRACT = """
+import sys, time
+from pathlib import Path
+from uyan.audio_file import read
+from uyan.data.cache import FeatureCache, extract
+from uyan.data.probe import content_sha1
+from uyan.frontend import FrontendConfig
+if __name__ == "__main__":
+    files = sorted(Path(sys.argv[2]).glob("*.wav"))
+    sources = [(file, content_sha1(read(file))) for file in files]
+    print("go", flush=True)
+    extract(sources, FeatureCache(Path(sys.argv[1]), FrontendConfig()), workers=int(sys.argv[3]))
+    print("done", flush=True)
+"""
+
+
+@pytest.fixture
+def extracting(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen[str]]]:
+    """Starts a process that extracts the recordings below the test's folder, with its workers in a group of its own."""
+    script, begun = tmp_path / "script.py", []
+    script.write_text(EXTRACT)
+
+    def start(workers: int) -> "subprocess.Popen[str]":
+        arguments = [sys.executable, str(script), str(tmp_path / "cache"), str(tmp_path), str(workers)]
+        begun.append(subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, start_new_session=True))
+        return begun[-1]
+
+    yield start
+    for process in begun:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_at_any_moment_it_goes_on_where_it_was(
+    tmp_path: Path, write_recording: Write, extracting: Callable[..., "subprocess.Popen[str]"], workers: int
+) -> None:
+    found, rng = sources(write_recording, 150), np.random.default_rng(workers)
+    cache, counts = cache_of(tmp_path / "cache"), [0]
+    for _ in range(4):
+        process = extracting(workers)
+        assert process.stdout and process.stdout.readline() == "go\n"
+        time.sleep(rng.uniform(0.0, 0.5 if workers == 1 else 3.0))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        counts.append(150 - len(cache.missing([sha1 for _, sha1 in found])))
+    assert counts == sorted(counts)  # what was finished stays
+    process = extracting(workers)
+    assert process.communicate()[0] == "go\ndone\n"
+    for sha1, rows in fresh(found).items():
+        np.testing.assert_array_equal(cache.get(sha1), rows)
+    assert extract(found, cache, workers=1) == 0
+
+
+@pytest.mark.slow
+def test_several_runs_at_once_lose_nothing(
+    tmp_path: Path, write_recording: Write, extracting: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    found = sources(write_recording, 150)
+    for process in [extracting(1), extracting(1), extracting(2)]:
+        assert process.communicate()[0] == "go\ndone\n"
+        assert process.returncode == 0
+    cache = cache_of(tmp_path / "cache")
+    for sha1, rows in fresh(found).items():
+        np.testing.assert_array_equal(cache.get(sha1), rows)
+    assert extract(found, cache, workers=1) == 0
+    assert len(list(cache.folder.glob("*.f16"))) <= 3 * MANY
+
+
 @pytest.mark.parametrize("finite", [True, False])
 def test_every_half_becomes_the_same_single(finite: bool) -> None:
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
@@ -242,3 +409,32 @@ def test_every_half_becomes_the_same_single(finite: bool) -> None:
     np.testing.assert_array_equal(single, halves.astype(np.float32))
     assert (np.signbit(single) == np.signbit(halves)).all()
     assert to_single(halves[:0]).size == 0
+
+
+def test_who_kills_while_it_is_extracted_is_kept_for_the_next_check(
+    tmp_path: Path, write_recording: Write, dying: list[str]
+) -> None:
+    cache, found, listed = cache_of(tmp_path / "cache"), sources(write_recording, 3), tmp_path / "given-up.csv"
+    dying.append("1.wav")
+    with pytest.raises(DataError, match=r"1\.wav: its process died 3 times; leave it out"):
+        extract(found, cache)
+    with pytest.raises(DataError, match=r"1\.wav: its process died 3 times; the same command goes on without it"):
+        extract(found, cache, given_up=GivenUp(listed))
+    assert list(GivenUp(listed).among(file for file, _ in found)) == [str(found[1][0])]
+
+
+def test_an_error_ends_what_is_still_at_work(
+    tmp_path: Path, write_recording: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+
+    def results(*arguments: object, **options: object) -> Iterator[str]:
+        try:
+            yield "1.wav: changed"
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr("uyan.data.cache.run_tasks", results)
+    with pytest.raises(DataError, match="changed") as caught:
+        extract(sources(write_recording, 1), cache_of(tmp_path / "cache"))
+    assert ended == [True], caught  # though the traceback still holds the loop

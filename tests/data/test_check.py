@@ -1,4 +1,5 @@
 import csv
+import os
 from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
@@ -13,7 +14,7 @@ from uyan.audio import SAMPLE_RATE, Samples
 from uyan.audio_file import read
 from uyan.data import probe as probe_module
 from uyan.data.check import CheckReport, check, summary_rows, write_quarantine
-from uyan.data.fingerprint import fingerprint
+from uyan.data.duplicates.fingerprint import fingerprint
 from uyan.data.probe import ProbeCache, content_sha1, probe
 from uyan.data.recording import Recording
 from uyan.errors import DataError
@@ -284,3 +285,34 @@ def test_the_summary_counts_by_kind_and_label(tmp_path: Path, write_recording: A
     assert word.quarantined == 1
     assert (fan.label, fan.clips, fan.speakers, fan.unknown_speakers) == ("fan", 1, 0, 0)
     assert (hall.label, hall.clips, hall.hours, hall.quarantined) == ("hall", 0, 0.0, 1)
+
+
+def test_who_kills_is_not_tried_again_before_it_changes(tmp_path: Path, write_recording: Any, dying: list[str]) -> None:
+    files = [write_recording(f"{number}.wav") for number in range(3)]
+    recordings = [recording(file.parent, file.name) for file in files]
+    memory = tmp_path / "cache/probes.parquet"
+    dying.append("1.wav")
+    report = check(recordings, cache_file=memory)
+    expected = [("1.wav", "cannot be decoded: its process died 3 times")]
+    assert [(entry.recording.path, entry.reason) for entry in report.quarantined] == expected
+    assert "1.wav" in (tmp_path / "cache/given-up.csv").read_text(encoding="utf-8")
+    dying.clear()  # whoever tried it now would find it well
+    report = check(recordings, cache_file=memory)
+    assert [(entry.recording.path, entry.reason) for entry in report.quarantined] == expected
+    os.utime(files[1], ns=(0, 0))
+    assert not check(recordings, cache_file=memory).quarantined
+
+
+def test_a_node_that_does_not_see_a_recording_is_no_matter_of_the_recording(
+    tmp_path: Path, write_recording: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, gone = write_recording("here.wav"), recording(tmp_path, "gone.wav")
+    report = check([recording(here.parent, here.name), gone])
+    assert [(entry.recording.path, entry.reason) for entry in report.quarantined] == [("gone.wav", "no such file")]
+
+    def elsewhere(file: Path) -> str:
+        raise FileNotFoundError(f"{file}: no such file")
+
+    monkeypatch.setattr(probe_module, "read", elsewhere)
+    with pytest.raises(DataError, match=r"here\.wav: there, but not for the process that decodes it; every node of a"):
+        check([recording(here.parent, here.name), gone])

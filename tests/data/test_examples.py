@@ -17,6 +17,7 @@ from uyan.data.examples import BatchConfig, ExampleMaker, Positive, Segment, cro
 from uyan.data.locate import Span
 from uyan.data.placing import BACKGROUND, KEYWORD, POSITION_FRAMES
 from uyan.data.sampler import Draw, Source
+from uyan.data.share import Share
 from uyan.errors import ConfigError
 from uyan.frontend import FrontendConfig
 
@@ -288,6 +289,19 @@ def test_a_batch_is_a_function_of_its_draws(make: Make, cache: FeatureCache) -> 
     assert (reseeded.features != first.features).any()
     assert first.features.dtype == np.float32 and first.labels.dtype == np.int64
     assert np.isfinite(first.features).all()
+
+
+@pytest.mark.parametrize("processes", [2, 3, 7])
+def test_shares_are_the_batch_of_one_process(make: Make, processes: int) -> None:
+    """More examples than are computed at once, in shares that are not all as large."""
+    places = segments(name(9), 700, CROP)
+    maker = make([Positive(name(9), Span(300, 360))], negatives=places, backgrounds=places, augment=AugmentConfig())
+    draws = [Draw("positive" if seed % 3 else "negative", 0, seed) for seed in range(37)]
+    whole = maker.make(draws)
+    for number in range(processes):
+        part = maker.make(draws, Share(number, processes))
+        np.testing.assert_array_equal(part.labels, whole.labels[number::processes])
+        np.testing.assert_allclose(part.features, whole.features[number::processes], atol=1e-5, rtol=0)
 
 
 def test_validation_is_left_as_it_is(make: Make) -> None:

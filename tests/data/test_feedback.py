@@ -45,6 +45,17 @@ def test_answers_become_rows_that_a_run_takes(clips: Path) -> None:
     assert [finding.kind for finding in report.findings()] == []
 
 
+def test_a_manifest_with_a_header_that_cannot_be_read_is_left_as_it_is(clips: Path) -> None:
+    manifest = clips / "manifest.csv"
+    manifest.write_text(
+        f"path,label,speaker_id,duration_s,kind,{'x' * 140_000}\nx.wav,a,b,1,noise,\n", encoding="utf-8"
+    )
+    before = manifest.read_bytes()
+    with pytest.raises(ManifestError, match=r"manifest\.csv: row 1: not CSV \(field larger"):
+        add_feedback(clips, manifest)
+    assert manifest.read_bytes() == before
+
+
 def test_adding_again_adds_only_what_was_labelled_since(clips: Path) -> None:
     manifest = clips / "manifest.csv"
     add_feedback(clips, manifest)

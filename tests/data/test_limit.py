@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uyan.data.limit import expectation, limit_positives, speakers_needed, training_positives, without_synthetic
+from uyan.data.member import Member, Split
 from uyan.data.recording import Kind, Recording
-from uyan.data.split import Member, Split, leakage_guard
+from uyan.data.split import leakage_guard
 
 KEYWORD = "uyan"
 

@@ -13,6 +13,7 @@ from uyan.data.examples import BatchConfig, ExampleMaker, Positive, Segment
 from uyan.data.loader import BATCHES_IN_WORK, ExampleDataset, TensorBatch, make_loader, worker_count
 from uyan.data.locate import Span
 from uyan.data.sampler import BalancedBatchSampler, Draw
+from uyan.data.share import WHOLE, Share
 from uyan.frontend import FrontendConfig
 
 WINDOW, FRAMES, ITEMS = 30, 60, 8
@@ -41,8 +42,8 @@ def sampler() -> BalancedBatchSampler:
 class WatchedMaker(ExampleMaker):
     """Makes, instead of examples, one row: the process's budget, what it holds, and how many threads it may use."""
 
-    def make(self, draws: list[Draw]) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
-        super().make(draws)
+    def make(self, draws: list[Draw], share: Share = WHOLE) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
+        super().make(draws, share)
         state = [self.cache._budget_bytes, self.cache._held_bytes, torch.get_num_threads(), os.getpid()]
         return np.array([state], np.float64), np.zeros(1, np.int64)
 
@@ -98,6 +99,15 @@ def test_loading_in_this_process_keeps_what_is_in_memory(tmp_path: Path) -> None
     assert maker.cache._held_bytes == ITEM_BYTES
 
 
+def test_loaders_of_two_processes_give_one_batch_between_them(tmp_path: Path) -> None:
+    whole = epoch_of(maker_in(tmp_path), 0, 0)
+    for number in range(2):
+        loader = make_loader(maker_in(tmp_path), sampler(), 0, 2, processes=1, share=Share(number, 2))
+        for ours, theirs in zip(loader, whole, strict=True):
+            for part, batch in zip(ours, theirs, strict=True):
+                torch.testing.assert_close(part, batch[number::2], atol=1e-5, rtol=0)
+
+
 def test_one_draw_is_a_batch_of_one(tmp_path: Path) -> None:
     maker = maker_in(tmp_path)
     features, labels = ExampleDataset(maker)[Draw("positive", 1, 5)]
@@ -112,3 +122,5 @@ def test_there_are_never_more_workers_than_cores(
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     assert tuple(worker_count(wanted) for wanted in (0, 1, 2, 16)) == counts
+    assert worker_count(16, 64) == 1
+    assert worker_count(64, 2) == max(1, (cores or 1) // 2)

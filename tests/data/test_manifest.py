@@ -4,6 +4,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from uyan.data.manifest import load_manifests, save_manifest
 from uyan.data.recording import Recording, normal_word, unknown_speaker_id, unknown_speakers
 from uyan.errors import ManifestError
+from uyan.storage.location import locate
 
 HEADER = "path,label,speaker_id,duration_s,kind,license,source\n"
 
@@ -202,3 +204,34 @@ def test_official_splits_are_read_written_and_checked(tmp_path: Path) -> None:
     wrong = write_csv(tmp_path, "a.wav,uyan,ali,1,keyword,dev\n", "path,label,speaker_id,duration_s,kind,split\n")
     with pytest.raises(ManifestError, match=r"row 2: split: 'dev' is none of train, validation, test"):
         load_manifests([wrong])
+
+
+def test_a_manifest_behind_a_url_is_the_same_but_for_its_root(s3: Any, tmp_path: Path) -> None:
+    rows = "x/a.wav,uyan,ali,1.5,keyword,CC0,here\nb.wav,speech,,2,negative,,\n"
+    local = load_manifests([write_csv(tmp_path, rows)])
+    s3.put_file(str(tmp_path / "manifest.csv"), "words/set/manifest.csv")
+    pl.read_csv(tmp_path / "manifest.csv").write_parquet(tmp_path / "manifest.parquet")
+    s3.put_file(str(tmp_path / "manifest.parquet"), "words/other/manifest.parquet")
+    url = locate("s3://words/set/manifest.csv")
+    remote = load_manifests([url])
+    assert [str(r.file) for r in remote] == ["s3://words/set/x/a.wav", "s3://words/set/b.wav"]
+    assert [replace(r, root=tmp_path) for r in remote] == local and [r.id for r in remote] == [r.id for r in local]
+    assert len(load_manifests([url, locate("s3://words/other/manifest.parquet")])) == 4
+    with pytest.raises(ManifestError, match=r"s3://words/set/x/a.wav is listed in s3://words/set/manifest.csv as well"):
+        s3.pipe("words/set/again.csv", (tmp_path / "manifest.csv").read_bytes())
+        load_manifests([url, locate("s3://words/set/again.csv")])
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("../a.wav", "leads out of the manifest's folder"),
+        ("/a.wav", "is absolute"),
+        ("s3://other/a.wav", "is a URL; write it relative"),
+        ("file:///etc/a.wav", "is a URL; write it relative"),
+    ],
+)
+def test_a_manifest_behind_a_url_names_nothing_elsewhere(path: str, problem: str, s3: Any) -> None:
+    s3.pipe("words/set/manifest.csv", f"{HEADER}a.wav,uyan,ali,1,keyword,,\n{path},uyan,ali,1,keyword,,\n".encode())
+    with pytest.raises(ManifestError, match=f"^s3://words/set/manifest.csv: row 3: path: '{path}' {problem}"):
+        load_manifests([locate("s3://words/set/manifest.csv")])

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from uyan.data import manifest_table
-from uyan.data.manifest import load_manifests
+from uyan.data.manifest import load_manifests, save_manifest
 from uyan.errors import ManifestError
 
 HEADER = "path,label,speaker_id,duration_s,kind,license,source\n"
@@ -82,6 +82,10 @@ def test_semicolons_are_recognised(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n\0\0\xff", "row 1: not UTF-8"),
         (HEADER.encode() + b"a.wav,uyan,ali,1,keyword,,\nb.wav,x,y,uyan,ali,1,keyword,,\n", "row 3: not CSV"),
         (HEADER.encode() + b'a.wav,uyan,ali,1,keyword,,\nb.wav,"uyan,ali,1,keyword,,\n', "row 3: not CSV"),
+        (
+            HEADER.encode() + "a.wav,u\u2028y,ali,1,keyword,,\nb.wav,x,y,uyan,ali,1,keyword,,\n".encode(),
+            "row 3: not CSV",
+        ),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
@@ -132,3 +136,75 @@ def test_a_parquet_column_of_lists_is_refused(tmp_path: Path) -> None:
     pl.DataFrame({**columns, "duration_s": [[1.0, 2.0]]}).write_parquet(path)
     with pytest.raises(ManifestError, match=r"manifest\.parquet"):
         load_manifests([path])
+
+
+LISTED = {
+    "path": ["a.wav", "b.wav"],
+    "label": ["x"] * 2,
+    "speaker_id": ["s"] * 2,
+    "kind": ["noise"] * 2,
+    "duration_s": [1.0] * 2,
+}
+
+
+@pytest.fixture
+def unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        pytest.fail("read before it was refused")
+
+    for name in ("read_parquet", "read_csv"):
+        monkeypatch.setattr(pl, name, fails)
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_more_rows_than_a_manifest_has_are_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    path = tmp_path / f"manifest{suffix}"
+    table = pl.DataFrame(LISTED)
+    table.write_csv(path) if suffix == ".csv" else table.write_parquet(path)
+    monkeypatch.setattr(manifest_table, "MAX_ROWS", 1)
+    with pytest.raises(ManifestError, match=r"manifest\..*: 2 rows; a manifest has at most 1, split it"):
+        load_manifests([path])
+
+
+@pytest.mark.usefixtures("unread")
+def test_a_small_parquet_that_unpacks_to_more_than_a_manifest_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "manifest.parquet"
+    pl.DataFrame(LISTED | {"label": ["x" * 1_000_000, "y"]}).write_parquet(path)
+    monkeypatch.setattr(manifest_table, "MAX_MANIFEST_BYTES", 500_000)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(ManifestError, match=r"manifest\.parquet: 1\.\d+ MB unpacked; .* at most 0\.5 MB, split it"):
+        load_manifests([path])
+
+
+def test_long_words_in_every_row_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page has a word once, however many rows repeat it."""
+    path = tmp_path / "manifest.parquet"
+    rows = {name: [values[0]] * 1_000 for name, values in LISTED.items()}
+    rows |= {"path": [f"{n}.wav" for n in range(1_000)], "label": ["x" * 10_000] * 1_000}
+    pl.DataFrame(rows).write_parquet(path)
+    monkeypatch.setattr(manifest_table, "MAX_MANIFEST_BYTES", 5_000_000)
+    with pytest.raises(ManifestError, match=r"manifest\.parquet: 10\.\d+ MB unpacked; .* at most 5 MB, split it"):
+        load_manifests([path])
+    monkeypatch.setattr(manifest_table, "MAX_MANIFEST_BYTES", 20_000_000)
+    assert len(load_manifests([path])) == 1_000
+
+
+def test_a_column_that_nobody_reads_may_be_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "manifest.parquet"
+    pl.DataFrame(LISTED | {"notes": ["x" * 1_000_000, "y"]}).write_parquet(path)
+    monkeypatch.setattr(manifest_table, "MAX_MANIFEST_BYTES", 500_000)
+    assert len(load_manifests([path])) == 2
+
+
+def test_no_more_rows_are_written_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "manifest.csv"
+    pl.DataFrame(LISTED).write_csv(path)
+    recordings = load_manifests([path])
+    monkeypatch.setattr(manifest_table, "MAX_ROWS", 1)
+    with pytest.raises(ManifestError, match=r"again\.parquet: 2 rows; a manifest has at most 1"):
+        save_manifest(recordings, tmp_path / "again.parquet")

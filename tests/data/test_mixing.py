@@ -27,7 +27,7 @@ def test_the_share_is_kept_unless_one_side_would_be_learnt_by_heart(real: int, m
 
 
 def test_without_a_share_or_of_one_kind_alone_all_count_alike() -> None:
-    mixed = [said("ada"), said("tts:x"), said("tts-y")]
+    mixed = [said("ada"), said("tts:x"), said("tts:y")]
     assert draw_weights(mixed, None, {}).tolist() == [1, 1, 1]
     assert draw_weights([said("ada"), said("can")], 0.3, {}).tolist() == [1, 1]
     assert draw_weights(mixed[1:], 0.3, {}).tolist() == [1, 1]

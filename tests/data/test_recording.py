@@ -36,3 +36,9 @@ def test_only_unknown_voices_are_counted(kind: str, leaks: int) -> None:
 def test_words_are_trimmed_and_composed() -> None:
     assert normal_word("\tZoe\u0308 ") == "Zo\u00eb"
     assert normal_word(" \n") == ""
+
+
+def test_an_i_with_a_second_dot_is_an_i() -> None:
+    assert normal_word("İyi".lower()) == normal_word("iyi") == "iyi"
+    assert normal_word("I\u0307yi") == "İyi"
+    assert normal_word("ı") == "ı"

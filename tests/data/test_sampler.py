@@ -1,4 +1,4 @@
-"""The ratio holds in every batch, an epoch covers the largest class, and (seed, epoch, rank) say it all."""
+"""The ratio holds in every batch, an epoch covers the largest class, and (seed, epoch) say it all."""
 
 from collections import Counter
 from itertools import chain
@@ -83,12 +83,12 @@ def test_a_class_no_batch_has_room_for_does_not_lengthen_the_epoch() -> None:
     assert len(BalancedBatchSampler((10, 10, 1000), 20, (1, 1, 0))) == 1
 
 
-def test_the_order_is_a_function_of_seed_epoch_and_rank() -> None:
-    def order(seed: int = 1, epoch: int = 0, rank: int = 0) -> list[list[Draw]]:
-        return batches_of(BalancedBatchSampler((30, 50, 20), 12, seed=seed, rank=rank, world_size=2), epoch)
+def test_the_order_is_a_function_of_seed_and_epoch() -> None:
+    def order(seed: int = 1, epoch: int = 0) -> list[list[Draw]]:
+        return batches_of(BalancedBatchSampler((30, 50, 20), 12, seed=seed), epoch)
 
     assert order() == order()
-    others = [order(seed=2), order(epoch=1), order(rank=1)]
+    others = [order(seed=2), order(epoch=1)]
     first = order()
     for other in others:
         assert [[draw.item for draw in batch] for batch in other] != [[draw.item for draw in batch] for batch in first]
@@ -106,24 +106,6 @@ def test_iterating_again_gives_the_same_epoch_and_a_new_epoch_another() -> None:
 def test_every_draw_has_a_seed_of_its_own() -> None:
     draws = list(chain(*batches_of(BalancedBatchSampler((200, 500, 100), 60))))
     assert len({draw.seed for draw in draws}) == len(draws)
-
-
-@settings(max_examples=50)
-@given(SIZES, st.integers(3, 20), st.integers(1, 4), st.integers(0, 9))
-def test_the_ranks_divide_one_epoch(sizes: tuple[int, ...], batch_size: int, world_size: int, epoch: int) -> None:
-    samplers = [BalancedBatchSampler(sizes, batch_size, rank=rank, world_size=world_size) for rank in range(world_size)]
-    assert len({len(sampler) for sampler in samplers}) == 1
-    together = list(chain(*(batches_of(sampler, epoch) for sampler in samplers)))
-    used = [i for i in range(3) if samplers[0].quotas[i]]
-    largest = max(used, key=lambda i: sizes[i])
-    for i in used:
-        drawn = items(together, SOURCES[i])
-        counts = [drawn[item] for item in range(sizes[i])]
-        assert max(counts) - min(counts) <= 1
-    whole = items(together, SOURCES[largest])
-    assert set(whole) == set(range(sizes[largest]))
-    # What is drawn twice only fills the last global batch.
-    assert whole.total() - sizes[largest] < samplers[0].quotas[largest] * world_size
 
 
 @settings(max_examples=50)

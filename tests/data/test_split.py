@@ -11,21 +11,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from uyan.data.fingerprint import DIMS, Fingerprint
+from uyan.data.duplicates.fingerprint import DIMS, Fingerprint
+from uyan.data.member import SPLITS, Member, Split, is_positive, save_splits
 from uyan.data.probe import Probe
 from uyan.data.recording import Kind, Recording
-from uyan.data.split import (
-    SPLITS,
-    Member,
-    Split,
-    SplitConfig,
-    assign,
-    circle_position,
-    is_positive,
-    leakage_guard,
-    save_splits,
-    split_of,
-)
+from uyan.data.split import SplitConfig, assign, circle_position, leakage_guard, split_of
 from uyan.errors import ConfigError, DataError, LeakageError
 
 KEYWORD = "uyan"
@@ -100,7 +90,7 @@ def test_synthetic_voices_move_no_real_one() -> None:
         return {m.recording.speaker_id: m.split for m in members if not m.recording.synthetic}
 
     crowd = both(people(30))
-    assert places(place(crowd)) == places(place([*crowd, *both(people(200, "tts-espeak-"))]))
+    assert places(place(crowd)) == places(place([*crowd, *both(people(200, "tts:espeak:"))]))
 
 
 def test_the_shares_of_many_speakers_are_near_those_asked_for() -> None:

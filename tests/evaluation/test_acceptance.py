@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from uyan.data.member import Member
 from uyan.data.recording import Recording
-from uyan.data.split import Member
 from uyan.decision import DetectorConfig
 from uyan.evaluation.acceptance import UNNAMED, accept_rates
 from uyan.evaluation.intervals import clopper_pearson

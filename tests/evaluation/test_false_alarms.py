@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from uyan.audio import SAMPLE_RATE
 from uyan.audio_file import write
 from uyan.bundle import Bundle
+from uyan.data.member import Member
 from uyan.data.recording import Kind, Recording
-from uyan.data.split import Member
 from uyan.decision import DetectorConfig, Scores, fire_indices
 from uyan.evaluation.false_alarms import (
     OTHER_WORDS,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from uyan.data.member import Member
 from uyan.data.recording import Recording
-from uyan.data.split import Member
 from uyan.evaluation.names import data_set_names, recording_name
 
 

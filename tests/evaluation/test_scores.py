@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from uyan.bundle import Bundle
-from uyan.data.parallel import AHEAD
 from uyan.decision import Decision, DetectorConfig
 from uyan.detector import Detector
+from uyan.engine.parallel import AHEAD
 from uyan.errors import EvaluationError
 from uyan.evaluation import scores as scores_module
 from uyan.evaluation.metrics import area_over_fah, miss_rate_at_fah

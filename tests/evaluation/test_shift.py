@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from uyan.audio import SAMPLE_RATE
 from uyan.audio_file import read, write
 from uyan.bundle import Bundle, BundleInfo
+from uyan.data.member import Member
 from uyan.data.recording import Recording
-from uyan.data.split import Member
 from uyan.errors import BundleError, EvaluationError
 from uyan.evaluation import scores as scores_module
 from uyan.evaluation.devices import at_rate, through_device
@@ -157,7 +157,7 @@ def test_planted_misses_are_counted(tmp_path: Path, noise: Samples, loud_bundle:
     # Twelve samples of five recordings: the first two come three times.
     assert cell.per_speaker == {"ada": (3 + 2, 3 + 3 + 2), "cem": (2, 2 + 2)}
     assert (cell.cell, cell.samples, cell.recordings, cell.speakers, cell.misses) == (MIC, 12, 5, 2, 7)
-    assert cell.miss_rate == 7 / 12
+    assert cell.miss_rate == 7 / 12 and result.voices == ""
     assert cell.miss_interval == clopper_pearson(7, 12)
     assert (cell.speaker_interval.low, cell.speaker_interval.high) == (0.5, 5 / 8)
     assert told[-1] == ("shift: mic, 16 kHz, 20 dB SNR", 12, 12) and len(told) == 12
@@ -189,7 +189,8 @@ def test_an_alarm_before_the_word_is_no_hit(
             return np.where(np.arange(hops.size) < 9, 0.9, 0.0)
 
     monkeypatch.setattr(scores_module, "HopScorer", Early)
-    result = shift(loud_bundle, [make_member(tmp_path, "a.wav", "ada")], noise, [MIC], 2)
+    result = shift(loud_bundle, [make_member(tmp_path, "a.wav", "tts:piper:joe")], noise, [MIC], 2)
+    assert result.voices.startswith("no real voice has been heard: synthetic ones spoke all 1 recordings")
     assert result.misses == 2
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from uyan.audio import SAMPLE_RATE
 from uyan.audio_file import read, write
+from uyan.data.member import Member
 from uyan.data.recording import Recording
-from uyan.data.split import Member
 from uyan.errors import EvaluationError
 from uyan.evaluation import streams as made
 from uyan.evaluation.streams import (

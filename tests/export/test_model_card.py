@@ -31,6 +31,7 @@ def condition(misses: int, positives: int, speakers: dict[str, list[int]]) -> di
         "speakers": len(speakers),
         "miss_rate": misses / positives,
         "speaker_interval": {"low": 0.011, "high": 0.222},
+        "miss_interval": {"low": 0.02, "high": 0.2},
         "at_fah": {"0.5": {"miss_rate": 0.125, "false_alarms": 2, "hours": 6.5, "met": True, "supported": True}},
         "per_speaker": speakers,
     }

@@ -42,6 +42,7 @@ def metrics(task: RunTask) -> dict[str, Any]:
     row, seed = task.name.rsplit("-seed", 1)
     misses = MISSES[row] + int(seed) - 42
     condition = {"at_fah": {"0.5": {"misses": misses, "positives": 100, "met": True}}, "area_over_2_fah": misses / 90}
+    condition["per_speaker"] = {"ada": (misses, 100)}
     conditions = {"clean": condition, "telephone": condition}
     return {"keyword": task.recipe.keyword, "false_alarms": {"hours": 6.5}, "conditions": conditions}
 
@@ -77,6 +78,7 @@ def test_the_table_is_written_as_json_csv_and_picture(recipe: Path, asked: list[
     out = recipe.parent / "table"
     comparison = ablate(recipe, [], out, seeds=3)
     written = json.loads((out / "ablate.json").read_text(encoding="utf-8"))
+    assert written["voices"] == ""
     assert list(written["rows"]) == list(MISSES)
     assert written["seeds"] == [42, 43, 44]
     assert written["rows"]["no-specaug"]["overrides"] == ["augment.time_masks=0", "augment.mel_masks=0"]

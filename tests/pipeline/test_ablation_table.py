@@ -15,7 +15,7 @@ T_2 = 4.302653
 def run(clean: int, noisy: int = 0, positives: int = 100, area: float = 0.2, met: bool = True) -> dict[str, Any]:
     def condition(misses: int) -> dict[str, Any]:
         at_fah = {"0.5": {"misses": misses, "positives": positives, "met": met}}
-        return {"at_fah": at_fah, "area_over_2_fah": area}
+        return {"at_fah": at_fah, "area_over_2_fah": area, "per_speaker": {"ada": (misses, positives)}}
 
     conditions = {"clean": condition(clean), "5 dB SNR": condition(noisy)}
     return {"keyword": "uyan", "false_alarms": {"hours": 6.5}, "conditions": conditions}

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uyan.data.limit import limit_positives, training_positives
+from uyan.data.member import Member
 from uyan.data.recording import Recording
-from uyan.data.split import Member
 from uyan.errors import ConfigError
 from uyan.evaluation.comparison import fit_power_law
 from uyan.pipeline import curve as module
@@ -45,7 +45,7 @@ def run(positives: int, speakers: int, misses: int, judged: int = 100) -> dict[s
     at_fah["miss_interval"] = {"low": rate / 2, "high": min(1.0, 2 * rate + 0.01)}
     interval = {"low": 0.0, "high": 1.0}
     shipped = {"misses": misses + 1, "miss_rate": rate, "speakers": 9, "speaker_interval": interval}
-    condition = {**shipped, "at_fah": {"0.5": at_fah}}
+    condition = {**shipped, "at_fah": {"0.5": at_fah}, "per_speaker": {"tts:piper:joe": (misses, judged)}}
     train = {"positives": positives + 7, "positive_speakers": speakers + 2}  # seven by two synthetic voices
     train |= {"synthetic_positives": 7, "synthetic_speakers": 2}
     conditions = {"clean": condition, "telephone": condition}
@@ -171,6 +171,7 @@ def test_each_point_is_a_run_of_its_own_and_all_is_written(tmp_path: Path, monke
         (1, str(tmp_path / "runs/cache"))
     }
     written = json.loads((out / "curve.json").read_text(encoding="utf-8"))
+    assert written["voices"].startswith("no real voice has been heard")
     assert [(p["positives"], p["speakers"]) for p in written["points"]] == [(2, 1), (4, 2)]
     clean = written["points"][0]["conditions"]["clean"]
     assert (clean["misses"], clean["positives"], clean["speakers"]) == (20, 100, 9)

@@ -71,7 +71,7 @@ def test_voices_of_training_and_validation_do_not_judge(detector: Bundle, manife
 
 def test_a_recording_that_was_trained_on_under_another_name_does_not_judge(detector: Bundle, manifest: Path) -> None:
     chosen = next(r for r in load_manifests([manifest]) if r.label == "uyan")
-    heard = probe_file(str(chosen.file))
+    heard = probe_file(chosen.file)
     assert not isinstance(heard, str)
     splits(detector.path.parent, [row("other/name.wav", "somebody", "train", heard.content_sha1)])
     found = held_out(detector, [manifest], workers=1)
@@ -245,7 +245,7 @@ def test_an_annotated_recording_that_taught_the_detector_does_not_judge_it(
     detector: Bundle, manifest: Path, room: Path, tmp_path: Path
 ) -> None:
     rows = ["path,label,speaker_id,split,group,counted,excluded,content_sha1"]
-    rows.append(f"long.wav,speech,eda,train,1,1,,{probe_file(str(room / 'long.wav')).content_sha1}")
+    rows.append(f"long.wav,speech,eda,train,1,1,,{probe_file(room / 'long.wav').content_sha1}")
     (detector.path.parent / "splits.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (room / "events.csv").write_text("path,start_s,end_s\nlong.wav,3,4\n", encoding="utf-8")
     with pytest.raises(EvaluationError, match=r"room/long\.wav: the detector has heard this recording in training"):

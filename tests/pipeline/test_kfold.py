@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from uyan.data.split import split_of
+from uyan.engine.parallel import engine
 from uyan.errors import ConfigError
 from uyan.pipeline.evaluate import TRACKS
 from uyan.pipeline.kfold import PICTURE, REPORT, fold_tasks, kfold
 from uyan.pipeline.workspace import Workspace
 from uyan.recipe import Recipe, parse_recipe
+from uyan.training.fit import WEIGHTS
 
 WriteCorpus = Callable[..., Path]
 POSITIVES, SPEAKERS = 16, 8
@@ -82,8 +84,23 @@ def test_every_recording_is_judged_once_and_nothing_is_done_twice(tmp_path: Path
     assert report["hours"] == pytest.approx(sum(fold["data"]["test"]["negative_hours"] for fold in report["folds"]))
     assert report["false_alarms"]["events"] == sum(fold["false_alarms"]["events"] for fold in report["folds"])
     assert report["skipped"] == {"positives": 0, "negatives": 0}
-    assert {line.split(":")[0] for line in lines} == {"fold-0", "fold-1"}
+    assert {line.split(":")[0] for line in lines} == {"features", "fold-0", "fold-1"}  # settled for both
     written = {file: file.stat().st_mtime_ns for file in out.glob("fold-*/*")}
     assert {out / "fold-0" / TRACKS, out / "fold-1" / TRACKS} <= set(written)
     assert kfold(recipe(), tmp_path, out, folds=2, jobs=2) == report
     assert {file: file.stat().st_mtime_ns for file in out.glob("fold-*/*")} == written
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_a_cluster_gives_the_same_folds(tmp_path: Path, write_corpus: WriteCorpus) -> None:
+    pytest.importorskip("ray", reason="needs uyan[ray]")
+    write_corpus(tmp_path / "corpus", speakers=SPEAKERS)
+    here, there, lines = tmp_path / "runs/here", tmp_path / "runs/there", list[str]()
+    report = kfold(recipe(), tmp_path, here, folds=2, jobs=2)
+    with engine("ray"):
+        assert json.dumps(kfold(recipe(), tmp_path, there, folds=2, jobs=2, tell=lines.append)) == json.dumps(report)
+    for fold in ("fold-0", "fold-1"):
+        weights = Path(fold, "training", WEIGHTS)
+        assert (there / weights).read_bytes() == (here / weights).read_bytes()
+    assert {line.split(":")[0] for line in lines} == {"features", "fold-0", "fold-1"}

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from uyan.audio import SAMPLE_RATE
 from uyan.audio_file import write
 from uyan.bundle import Bundle
+from uyan.data.member import Member
 from uyan.data.recording import Kind, Recording
-from uyan.data.split import Member
 from uyan.decision import Scores
 from uyan.evaluation.streams import LEAD_S
 from uyan.hop_scorer import HopScorer

@@ -13,15 +13,17 @@ import torch
 
 from uyan.audio import SAMPLE_RATE
 from uyan.bundle import BundleInfo, load
+from uyan.data.member import save_splits
 from uyan.data.pool import load_pool
 from uyan.data.probe import probe_file
-from uyan.data.split import save_splits
-from uyan.errors import DataError, LeakageError
+from uyan.engine.parallel import engine
+from uyan.errors import DataError, LeakageError, StorageError
 from uyan.export.onnx import make_bundle, network_to_onnx, save_bundle
 from uyan.model.network import Network
 from uyan.pipeline.heard import HEARD_FILE, read_listed
 from uyan.pipeline.held_out import HeldOut, held_out
 from uyan.pipeline.mine import miner, mining_summary
+from uyan.pipeline.mine_audio import warn_of_unscanned
 from uyan.pipeline.prepare import Material, check_recordings, make_features, split_recordings
 from uyan.pipeline.workspace import Workspace
 from uyan.recipe import parse_recipe
@@ -92,7 +94,7 @@ def test_windows_of_scanned_files_join_the_pool_and_its_features_the_cache(prepa
 
 
 def sha1_of(file: Path) -> str:
-    found = probe_file(str(file))
+    found = probe_file(file)
     assert not isinstance(found, str)
     return found.content_sha1
 
@@ -187,3 +189,67 @@ def test_the_keyword_is_no_negative(prepared: Prepared) -> None:
     write_more(prepared[0], "radio.wav,uyan,somebody,20.0,keyword\n")
     with pytest.raises(DataError, match="is a recording of the keyword"):
         mine(prepared, "keyword")
+
+
+def test_recordings_in_object_storage_are_scanned_with_the_same_result(
+    prepared: Prepared, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_more(prepared[0], "radio.wav,radio,announcer,20.0,negative\n")
+    here = mine(prepared, "here")
+    s3.put(str(prepared[0].base / "more"), "words/more", recursive=True)
+    there = mine(prepared, "there", ["s3://words/more/manifest.csv"])
+    assert (there.training / "pool-1.csv").read_bytes() == (here.training / "pool-1.csv").read_bytes()
+    assert mining_summary(there) == mining_summary(here)
+    assert "s3://words" not in (here.out / HEARD_FILE).read_text(encoding="utf-8")
+    assert there.manifests_digest() == here.manifests_digest()
+    copied = there.cache_folder / "remote"
+    assert not copied.exists() or not list(copied.glob("??/*"))  # streamed, and features of what the pool has are there
+    s3.rm("words/more/radio.wav")
+    with pytest.raises(StorageError, match=r"s3://words/more/radio.wav: no such file"):
+        mine(prepared, "gone", ["s3://words/more/manifest.csv"])
+
+
+def test_a_file_that_kills_is_left_out_in_every_round(prepared: Prepared, dying: list[str]) -> None:
+    write_folder(prepared[0].base / "deadly", ["", "", ""], seed=5)
+    run = workspace(prepared[0].base, "deadly_run", ["deadly/manifest.csv"])
+    dying.append("deadly/1.wav")
+    for number in (1, 2):
+        miner(run, prepared[1])(number, alarming_network(*prepared))
+        dying.clear()  # whoever tried it again would hear it
+    pool = load_pool(run.training / "pool-2.csv")
+    assert {window.path for window in pool if "deadly" in window.path} == {"deadly/0.wav", "deadly/2.wav"}
+    later = replace(run, warnings=[])  # another process, which has not scanned
+    warn_of_unscanned(later)
+    assert later.warnings == ["mining.manifests: 1 recording(s) are not scanned, see given-up.csv in the cache"]
+    heard = read_listed(run.out)["mined"].learnt.sha1s
+    assert heard == {sha1_of(run.base / f"deadly/{number}.wav") for number in (0, 2)}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_a_cluster_leaves_the_same_pool(prepared: Prepared) -> None:
+    pytest.importorskip("ray", reason="needs uyan[ray]")
+    write_folder(prepared[0].base / "many", [""] * 6, seed=7)
+    here = mine(prepared, "mined_here", ["many/manifest.csv"])
+    with engine("ray"):
+        there = mine(prepared, "mined_there", ["many/manifest.csv"])
+    for name in ("pool-1.csv", "scans.json"):
+        assert (there.training / name).read_bytes() == (here.training / name).read_bytes()
+    assert any(window.path.startswith("many/") for window in load_pool(there.training / "pool-1.csv"))
+
+
+@pytest.mark.slow
+def test_a_run_whose_recordings_are_all_in_object_storage(prepared: Prepared, s3: Any) -> None:
+    folder, material = prepared[0].base, prepared[1]
+    s3.put(str(folder / "corpus"), "words/corpus", recursive=True)
+    recipe = prepared[0].recipe
+    data = recipe.data.model_copy(update={"manifests": ("s3://words/corpus/manifest.csv",)})
+    cache = recipe.cache.model_copy(update={"folder": "there", "remote_gb": 1e-3, "workers": 2})
+    run = Workspace(recipe.model_copy(update={"data": data, "cache": cache}), folder, folder / "from_there")
+    found = make_features(run, split_recordings(run, check_recordings(run)))
+    assert [(m.recording.id, m.content_sha1, m.split, m.group) for m in found.members] == [
+        (m.recording.id, m.content_sha1, m.split, m.group) for m in material.members
+    ]
+    assert found.words == material.words
+    copies = [file.stat().st_size for file in (folder / "there/remote").glob("??/*")]
+    assert copies and sum(copies) <= 1e-3 * 2**30

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from uyan.audio import SAMPLE_RATE
-from uyan.data.split import SPLITS
-from uyan.errors import DataError
+from uyan.data.member import SPLITS
+from uyan.errors import DataError, StorageError
 from uyan.frontend import Cmvn
 from uyan.pipeline.prepare import (
     Material,
@@ -70,6 +70,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, write_corpus: Callable[..
     write_corpus(folder / "corpus")
     run = workspace(folder)
     return run, prepare(run)
+
+
+def test_a_store_that_cannot_be_read_is_said_before_anything_is_decoded(mine: Path) -> None:
+    run = workspace(mine, cache={"workers": 1, "read_from": "corpus/manifest.csv"})
+    with pytest.raises(StorageError, match=r"corpus/manifest\.csv/\w+: cannot be read"):
+        check_recordings(run)
+    assert not (run.cache_folder / "probes.parquet").exists()
+    run.cache().folder.mkdir(parents=True)  # what is here may be enough
+    assert len(check_recordings(run).good) == 24
 
 
 def test_no_speaker_stands_in_two_splits(prepared: Prepared) -> None:

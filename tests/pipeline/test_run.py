@@ -14,8 +14,8 @@ import pytest
 
 from uyan.audio_file import read, write
 from uyan.bundle import load
-from uyan.data.parallel import silent
 from uyan.detector import Detector
+from uyan.engine.parallel import silent
 from uyan.errors import ConfigError, DataError
 from uyan.evaluation.streams import Stream, negative_streams, positive_streams
 from uyan.frontend import Cmvn

@@ -52,6 +52,7 @@ def made_up_metrics() -> dict[str, Any]:
         "speakers": 2,
         "miss_rate": 2 / 3,
         "speaker_interval": {"low": 0.1, "high": 0.9},
+        "miss_interval": {"low": 0.2, "high": 0.8},
         "at_fah": {"0.5": {"miss_rate": 2 / 3, "false_alarms": 0, "hours": 1.0, "met": True, "supported": False}},
         "per_speaker": {"ada": [1, 2], "can": [1, 1]},
     }

@@ -147,9 +147,22 @@ def test_the_cache_is_beside_the_run_or_where_the_recipe_says(tmp_path: Path) ->
     assert workspace(tmp_path, cache={"folder": "kept"}).cache_folder == tmp_path / "kept"
     cache = workspace(tmp_path, cache={"folder": "kept", "max_ram_gb": 0.5}, frontend={"mels": 40}).cache()
     assert (cache.max_ram_gb, cache.config.mels) == (0.5, 40)
-    assert cache.folder.parent == tmp_path / "kept/features"
+    assert cache.folder.parent == tmp_path / "kept/features" and cache.store is None
+
+
+@pytest.mark.parametrize("where", ["shared/features", "s3://words/features"])
+def test_features_are_taken_from_where_the_recipe_says(tmp_path: Path, where: str) -> None:
+    cache = workspace(tmp_path, cache={"read_from": where}).cache()
+    root = where if "://" in where else tmp_path / where
+    assert str(cache.store) == f"{root}/{cache.config.digest()}"
 
 
 @pytest.mark.parametrize(("window_s", "frames"), [(1.0, 100), (0.5, 50), (1.36, 136), ("auto", 100)])
 def test_the_window_in_frames(tmp_path: Path, window_s: float | str, frames: int) -> None:
     assert workspace(tmp_path, network={"window_s": window_s}).window_frames == frames
+
+
+def test_the_cache_is_named_as_every_process_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = parse_recipe({"keyword": "uyan", "data": {"manifests": ["a.csv"]}}, "test")
+    assert Workspace(recipe, tmp_path, Path("runs/a")).cache_folder == tmp_path / "runs/cache"

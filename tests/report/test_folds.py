@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from uyan.errors import EvaluationError
-from uyan.report.contents import KFold
 from uyan.report.folds import mean_of, pooled_pictures
+from uyan.report.kfold_contents import KFold
 from uyan.report.reading import read_json
 
 

@@ -122,6 +122,9 @@ def test_another_table_of_that_name_is_refused(tmp_path: Path, told: list[str]) 
     table.write_text("path;word;label\n")
     with pytest.raises(ConfigError, match=r"clips\.csv: row 1: no column path, .*by commas"):
         ClipFolder(tmp_path, 1, told.append)
+    table.write_text(f"path,{'x' * 140_000}\n")
+    with pytest.raises(ConfigError, match=r"clips\.csv: row 1: not CSV \(field larger"):
+        ClipFolder(tmp_path, 1, told.append)
     table.write_bytes(b"path,\xff\n")
     with pytest.raises(ConfigError, match="UTF-8"):
         ClipFolder(tmp_path, 1, told.append)

@@ -88,6 +88,10 @@ class LastFrame(Network):
         return torch.stack([torch.zeros_like(margin), margin], dim=1)
 
 
+NAMES = [f"{number:040x}" for number in range(6)]
+UNHEARD = "f" * 40
+
+
 @pytest.mark.parametrize("early_frames", [0, 16])
 def test_the_recordings_tell_where_the_words_are(tmp_path: Path, early_frames: int) -> None:
     cache, true_ends = FeatureCache(tmp_path, FrontendConfig(), 0.0), (60, 80, 98, 120, 6_250, 140)
@@ -96,27 +100,26 @@ def test_the_recordings_tell_where_the_words_are(tmp_path: Path, early_frames: i
         heard = end - 1 - early_frames
         features[0, heard : heard + TAIL] = HEARD
         features[1:, heard : heard + TAIL] += 1.0  # its quietest frames are others
-        cache.put(f"a{number}", features)
-    cache.put("unheard", np.full((64, 120), QUIET, np.float32))
-    energy = {f"a{number}": Span(end - 50, end) for number, end in enumerate(true_ends)}
-    energy |= {"a5": Span(0, 30), "unheard": Span(3, 40)}
+        cache.put(NAMES[number], features)
+    cache.put(UNHEARD, np.full((64, 120), QUIET, np.float32))
+    energy = {NAMES[number]: Span(end - 50, end) for number, end in enumerate(true_ends)}
+    energy |= {NAMES[5]: Span(0, 30), UNHEARD: Span(3, 40)}
     steps: list[tuple[str, int, int]] = []
     words = relocate_words(LastFrame(), cache, energy, TAIL, lambda *step: steps.append(step))
     assert list(words) == list(energy)
-    assert {key: words[key] for key in energy if key != "a5"} == {key: energy[key] for key in energy if key != "a5"}
-    assert words["a5"] == Span(110, 140)
+    assert words == energy | {NAMES[5]: Span(110, 140)}
     assert steps[-1] == ("word positions", 7, 7)
 
 
 def test_a_word_stays_in_its_recording(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path, FrontendConfig(), 0.0)
-    for key, begin in (("a0", 30), ("a1", 50), ("a2", 70), ("a3", 2)):
+    for key, begin in ((NAMES[0], 30), (NAMES[1], 50), (NAMES[2], 70), (NAMES[3], 2)):
         features = np.full((64, 90), QUIET, np.float32)
         features[0, begin - 1 : begin + 20] = HEARD
         cache.put(key, features)
-    energy = {"a0": Span(0, 50), "a1": Span(20, 70), "a2": Span(0, 88), "a3": Span(0, 45)}
+    energy = {NAMES[0]: Span(0, 50), NAMES[1]: Span(20, 70), NAMES[2]: Span(0, 88), NAMES[3]: Span(0, 45)}
     words = relocate_words(LastFrame(), cache, energy, 20)
-    assert words == {"a0": Span(0, 50), "a1": Span(20, 70), "a2": Span(2, 90), "a3": Span(0, 22)}
+    assert words == {NAMES[0]: Span(0, 50), NAMES[1]: Span(20, 70), NAMES[2]: Span(2, 90), NAMES[3]: Span(0, 22)}
 
 
 def test_no_words_are_none() -> None:

@@ -76,12 +76,12 @@ def test_every_window_is_in_one_piece_however_the_blocks_come(frames: int, windo
     assert starts == list(range(0, frames - window + 1, 2))
 
 
-def test_a_recording_is_mapped_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dense, "READ_FRAMES", 40)
     cache = FeatureCache(tmp_path, FrontendConfig(), 0.0)
     features = random_features(130)
-    cache.put("a0", features)
-    blocks = list(cached_blocks(cache, "a0"))
+    cache.put("a" * 40, features)
+    blocks = list(cached_blocks(cache.shards, "a" * 40))
     assert [block.shape[1] for block in blocks] == [40, 40, 40, 10]
     np.testing.assert_array_equal(np.concatenate(blocks, axis=1), features)
 

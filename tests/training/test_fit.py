@@ -4,6 +4,7 @@ Run as a script it trains in a folder until it is killed.
 """
 
 import csv
+import hashlib
 import json
 import os
 import signal
@@ -23,13 +24,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uyan.data.augment import AugmentConfig
-from uyan.data.cache import FeatureCache
+from uyan.data.cache import FeatureCache, HalfFeatures
 from uyan.data.examples import BatchConfig, ExampleMaker, Positive, Segment
 from uyan.data.locate import Span
+from uyan.data.resident.resident_features import ResidentFeatures
+from uyan.data.resident.takes import Takes
 from uyan.data.sampler import BalancedBatchSampler
+from uyan.data.shards.shard_folder import ShardFolder
+from uyan.data.variants import VariantConfig, VariantTable
 from uyan.errors import TrainingError
 from uyan.frontend import Cmvn, FrontendConfig
 from uyan.model.network import Network, NetworkConfig
+from uyan.ranks import ALONE, Ranks
 from uyan.training.config import TrainingConfig
 from uyan.training.fit import CHECKPOINT, WEIGHTS, FitData, FitPlan, FitWatch, fit, load_weights, phase_ends
 from uyan.training.module import WakeWordModule
@@ -66,29 +72,52 @@ class Miner:
         positives, negatives = list(given.positives), list(given.sources["negative"])
         backgrounds = list(given.backgrounds)
         return ExampleMaker(
-            given.cache, positives, negatives, backgrounds, BATCHES, given.augment, WINDOW_FRAMES, hard=hard
+            given.cache,
+            positives,
+            negatives,
+            backgrounds,
+            BATCHES,
+            given.augment,
+            WINDOW_FRAMES,
+            hard=hard,
+            variants=given.variants,
         )
 
 
 def clip_name(kind: str, number: int) -> str:
-    return f"{kind}{number:02d}".ljust(40, "0")
+    return hashlib.sha1(f"{kind}{number}".encode()).hexdigest()
 
 
-def make_data(folder: Path) -> FitData:
-    """A bump in the upper mels is the keyword; clips are shared by training and validation."""
+def make_data(folder: Path, variants: int = 0) -> FitData:
+    """A bump in the upper mels is the keyword; clips are shared by training and validation.
+
+    A variant, of each recording so many, is as long as it should be and otherwise as good as another recording.
+    """
     config = FrontendConfig()
     cache = FeatureCache(folder, config, max_ram_gb=0.0)
     rng = np.random.default_rng(7)
+    table = VariantTable(VariantConfig())
     for kind, count in (("positive", POSITIVES), ("negative", NEGATIVES)):
         for number in range(count):
-            features = rng.normal(-8.0, 1.0, (config.mels, CLIP_FRAMES)).astype(np.float32)
-            if kind == "positive":
-                features[40:50, 20:40] += 3.0
-            cache.put(clip_name(kind, number), features)
-    positives = [Positive(clip_name("positive", i), Span(20, 40)) for i in range(POSITIVES)]
-    negatives = [Segment(clip_name("negative", i), 0) for i in range(NEGATIVES)]
+            for take in (table.take(clip_name(kind, number), variant) for variant in range(1 + variants)):
+                frames, word = (round(take.stretch * places) for places in (CLIP_FRAMES, 20))
+                features = rng.normal(-8.0, 1.0, (config.mels, frames)).astype(np.float32)
+                if kind == "positive":
+                    features[40:50, word : 2 * word] += 3.0
+                cache.put(take.key, features)
+    positives = [Positive(clip_name("positive", i), Span(20, 40), variants) for i in range(POSITIVES)]
+    negatives = [Segment(clip_name("negative", i), 0, variants) for i in range(NEGATIVES)]
     backgrounds = negatives[:4]
-    train = ExampleMaker(cache, positives, negatives, backgrounds, BATCHES, AugmentConfig(), WINDOW_FRAMES)
+    train = ExampleMaker(
+        cache,
+        positives,
+        negatives,
+        backgrounds,
+        BATCHES,
+        AugmentConfig(),
+        WINDOW_FRAMES,
+        variants=table if variants else None,
+    )
     validation = ExampleMaker(cache, positives[:4], negatives[:8], [], BATCHES, None, WINDOW_FRAMES)
     cmvn = Cmvn(1000, (-8.0,) * config.mels, (1.0,) * config.mels, config.digest())
     return FitData(train, validation, cmvn)
@@ -106,12 +135,19 @@ def train(
     on_epoch: EpochReport | None = None,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
     rounds: int = 0,
+    resident: bool = False,
+    ranks: Ranks = ALONE,
+    variants: int = 0,
 ) -> Weights:
     """Train in `folder/training` on the data in `folder`, which every run makes alike."""
-    data = make_data(folder / "features")
+    data = ranks.from_first(lambda: make_data(folder / "features", variants))
+    if resident:
+        takes = Takes([data.train, data.validation])
+        data = replace(data, resident=ResidentFeatures(data.train.cache, takes, torch.device("cpu")))
     if rounds:
-        data = replace(data, mine=Miner(data.train, folder))
-    plan = FitPlan(batches, config, LEARNING_RATE, rounds, HASH, folder / "training")
+        miner = Miner(data.train, folder)
+        data = replace(data, mine=lambda number, network: ranks.from_first(lambda: miner(number, network)))
+    plan = FitPlan(batches, config, LEARNING_RATE, rounds, HASH, folder / "training", ranks)
     network = fit(new_network(), data, plan, FitWatch(progress, on_epoch=on_epoch))
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
@@ -316,6 +352,32 @@ def test_stopped_in_the_middle_of_mining(tmp_path: Path, monkeypatch: pytest.Mon
     assert epochs == [3]
 
 
+def test_resident_features_train_alike_and_are_resumed_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two rounds of mining, interrupted in each phase."""
+    for folder in ("once", "again"):
+        (tmp_path / folder).mkdir()
+    spy = Spy(monkeypatch)
+    once = train(tmp_path / "once", rounds=2, resident=True)
+    batches = list(spy.seen)
+    monkeypatch.undo()
+    for step in (3, 4 + 4, 4 + 6 + 6 + 2):
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "again", rounds=2, resident=True, progress=interrupt_in_step(step))
+    assert_bit_equal(train(tmp_path / "again", rounds=2, resident=True), once)
+    assert {features.shape for _, features in batches} == {(BATCHES.size, FrontendConfig().mels, 40)}
+    assert [sum(number == epoch for number, _ in batches) for epoch in range(4)] == [4, 6, 6, 6]
+
+
+def test_the_word_is_learnt_from_resident_features(tmp_path: Path) -> None:
+    reports: list[dict[str, float]] = []
+    config = replace(CONFIG, epochs=12)
+    train(tmp_path, config=config, on_epoch=lambda epoch, values: reports.append(values), resident=True)
+    assert reports[-1]["val_loss"] < 0.6 * reports[0]["val_loss"]
+    assert reports[-1]["val_position_miss_rate"] < 0.1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("delay_s", [0.02, 0.2])
 def test_killed_and_resumed_is_the_same(tmp_path: Path, uninterrupted: Weights, delay_s: float) -> None:
@@ -352,14 +414,17 @@ def test_the_network_comes_back_ready_to_judge(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.* encountered in exp:RuntimeWarning")  # from the poison
 def test_a_loss_that_is_not_a_number_names_the_batch_and_keeps_the_epoch(
-    tmp_path: Path, uninterrupted: Weights
+    tmp_path: Path, uninterrupted: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    poisoned, sha1 = 5, clip_name("negative", 5)
-    cache = make_data(tmp_path / "features").train.cache
+    poisoned, read = 5, ShardFolder.read
+
+    def spoilt(folder: ShardFolder, sha1: str, start: int = 0, stop: int | None = None) -> HalfFeatures:
+        found = read(folder, sha1, start, stop)
+        return np.full_like(found, np.nan) if sha1 == clip_name("negative", poisoned) else found
 
     def poison(epoch: int, values: dict[str, float]) -> None:
         if epoch == 1:
-            cache.put(sha1, np.full((cache.config.mels, CLIP_FRAMES), np.nan, np.float32))
+            monkeypatch.setattr(ShardFolder, "read", spoilt)
 
     sampler = BalancedBatchSampler((POSITIVES, NEGATIVES, 0), BATCHES.size, BATCHES.ratio, CONFIG.seed)
     sampler.set_epoch(2)
@@ -367,6 +432,7 @@ def test_a_loss_that_is_not_a_number_names_the_batch_and_keeps_the_epoch(
     with pytest.raises(TrainingError, match=f"the loss became nan in epoch 3, batch {drawn.index(True) + 1};"):
         train(tmp_path, on_epoch=poison)
     assert not (tmp_path / "training" / WEIGHTS).exists()
+    monkeypatch.undo()
     epochs: list[int] = []
     assert_bit_equal(train(tmp_path, on_epoch=lambda epoch, values: epochs.append(epoch)), uninterrupted)
     assert epochs == [2, 3]

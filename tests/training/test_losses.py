@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from uyan.training.losses import balanced_class_weights, position_cross_entropy, position_focal
+from uyan.training.losses import balanced_class_weights, class_counts, position_cross_entropy, position_focal
 
 IGNORED = -100
 # One example, three positions; the classes' probabilities are 3/4 to 1/4, and 1/2 each.
@@ -50,7 +50,7 @@ def test_ignored_positions_have_no_gradient() -> None:
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 9))
 def test_balanced_weights_make_both_classes_count_the_same(background: int, keyword: int, ignored: int) -> None:
     labels = torch.tensor([0] * background + [1] * keyword + [IGNORED] * ignored)
-    weights = balanced_class_weights(labels, 2, IGNORED)
+    weights = balanced_class_weights(class_counts(labels, 2))
     total = background + keyword
     assert weights[0].item() * background == pytest.approx(total / 2, rel=1e-5)
     assert weights[1].item() * keyword == pytest.approx(total / 2, rel=1e-5)

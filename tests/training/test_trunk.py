@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from uyan.data.member import Member, Split
 from uyan.data.recording import Recording
-from uyan.data.split import Member, Split
 from uyan.errors import ConfigError, LeakageError, TrainingError
 from uyan.frontend import Cmvn, FrontendConfig
 from uyan.model.network import Network, NetworkConfig

@@ -63,6 +63,10 @@ class Moody(Tones):
             return Speech(np.zeros_like(said.samples), SAMPLE_RATE)
         if voice.name == "babbling":
             return Speech(np.tile(said.samples[8000:-8000], 4), SAMPLE_RATE)
+        if voice.name == "uneven":
+            return super().say(text, voice, rate * rng.uniform(0.5, 1.7), pitch_semitones, rng)
+        if voice.name == "moody" and rng.uniform() < 0.7:
+            raise VoiceError("not in the mood")
         if voice.name == "parrot":  # whatever is asked for
             return super().say(text, voice, 1.0, 0.0, np.random.default_rng(1))
         return said

@@ -31,10 +31,22 @@ def say(engine: CommandEngine, text: str = "jarvis", rate: float = 1.0) -> Speec
     return engine.say(text, engine.voices()[0], rate, 0.0, np.random.default_rng(0))
 
 
+def test_what_a_program_does_not_say_is_not_announced() -> None:
+    engine = CommandEngine(command_arguments("sh -c 'exit 3' {out} {text}"), "en")
+    with pytest.raises(VoiceError, match=r"ended with code 3$"):
+        engine.say("hello", engine.voices()[0], 1.0, 0.0, np.random.default_rng(0))
+
+
 def test_its_sound_is_read_and_named_after_it() -> None:
     engine = command(WRITER, "{out}", "{text}", "{rate}")
     assert say(engine, rate=2.0).samples.size == pytest.approx(0.3 * SAMPLE_RATE, rel=0.01)
-    assert engine.voices()[0].name == Path(sys.executable).name
+    assert engine.voices()[0].name.startswith(f"{Path(sys.executable).name}-")
+
+
+def test_another_command_line_is_another_voice() -> None:
+    lines = ("say -v one -o {out} {text}", "say -v two -o {out} {text}", "/bin/say -v one -o {out} {text}")
+    one, two, elsewhere = (CommandEngine(command_arguments(line), "en").voices()[0].name for line in lines)
+    assert one == elsewhere != two
 
 
 def test_without_a_rate_the_sound_is_made_faster() -> None:
@@ -75,7 +87,7 @@ def test_a_program_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> No
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         f"open({str(child)!r}, 'w').write(str(child.pid)); time.sleep(600)"
     )
-    with pytest.raises(VoiceError, match="longer than 2 s and was cut off"):
+    with pytest.raises(VoiceError, match=r"^took longer than 2 s and was cut off$"):
         say(command(program, "{out}", "{text}", limit_s=2.0))
     state = Path(f"/proc/{child.read_text()}/stat")
     for _ in range(100):

@@ -10,9 +10,10 @@ import soundfile
 
 from uyan.audio import SAMPLE_RATE
 from uyan.audio_file import read
+from uyan.data.recording import voices_of
 from uyan.errors import ConfigError
 from uyan.voices import demo_corpus, demo_noise
-from uyan.voices.demo_corpus import TAKES, DemoCorpus, demo_stream, write_demo
+from uyan.voices.demo_corpus import TAKES, DemoCorpus, demo_recordings, demo_stream, write_demo
 from uyan.voices.demo_text import DEMO_KEYWORD, SENTENCES, STREAM_SENTENCES
 
 SPEAKERS = 3
@@ -43,6 +44,16 @@ def test_the_folder_looks_like_a_users(corpus: DemoCorpus) -> None:
     assert speakers["negative"] == speakers["positive"]
     assert not any(set(path) & set(':+\\*?"<>|') for path in paths)
     assert {path.split("/")[0] for path in paths} == {"positive", "negative", "noise"}
+
+
+def test_speakers_are_called_as_those_of_a_corpus(corpus: DemoCorpus) -> None:
+    listed = demo_recordings(corpus)
+    spoken = [recording for recording in listed if recording.kind != "noise"]
+    assert len(listed) - len(spoken) == corpus.noises
+    made = {voice for recording in spoken for voice in voices_of(recording.speaker_id)}
+    assert made == {f"tts:espeak:{voice.name}" for voice in demo_corpus._voices(7)[0]}
+    assert all(recording.synthetic and recording.license for recording in spoken)
+    assert {recording.source for recording in spoken} == {"tts:espeak"}
 
 
 def test_the_counts_are_those_on_disk(corpus: DemoCorpus) -> None:

@@ -1,6 +1,7 @@
 """Which voices are meant: by engine, name, file and language; what is missing is said with the way to get it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from uyan.errors import ConfigError, VoiceError
 from uyan.voices import installed
 from uyan.voices.installed import Wish, check_files, choose
-from uyan.voices.listing import installed_rows
+from uyan.voices.listing import espeak_names, installed_rows
 
 
 @pytest.fixture
@@ -19,7 +20,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("uyan.voices.listing.importable", lambda engine: True)
     for name, code, speakers in (("en_US-many-medium", "en_US", 3), ("tr_TR-dfki-medium", "tr_TR", 1)):
         (tmp_path / f"{name}.onnx").write_bytes(b"")
-        description = {"num_speakers": speakers, "espeak": {"voice": code[:2]}, "language": {"code": code}}
+        description = {
+            **{"num_speakers": speakers, "espeak": {"voice": code[:2]}, "language": {"code": code}},
+            "audio": {"sample_rate": 22_050},
+        }
         (tmp_path / f"{name}.onnx.json").write_text(json.dumps(description))
     (tmp_path / "tr_TR-dfki-medium.MODEL_CARD").write_text("# card\n* License: CC-BY\n")
     (tmp_path / "kokoro").mkdir()
@@ -66,8 +70,29 @@ def test_a_file_elsewhere_needs_no_folder(folder: Path, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_file_has_one_name_however_it_is_spelt(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    for spelt in ("tr_TR-dfki-medium.onnx", "kokoro/../tr_TR-dfki-medium.onnx", str(folder / "tr_TR-dfki-medium.onnx")):
+        assert chosen(folder, voices=(spelt,)) == {"piper:dfki:0"}
+        assert chosen(folder, voices=(spelt, "dfki")) == {"piper:dfki:0"}
+
+
+def test_a_kokoro_model_that_is_named_is_taken_before_the_folders(folder: Path) -> None:
+    other = folder / "zoo" / "kokoro"
+    shutil.copytree(folder / "kokoro", other)
+    np.savez(other / "voices.npz", bf_other=np.zeros((3, 1, 256), np.float32))
+    model = other / "kokoro.onnx"
+    assert chosen(folder, voices=(str(model),)) == {"kokoro:bf_other"}
+    assert chosen(folder, engines=("kokoro",)) == {"kokoro:af_one"}
+    with pytest.raises(VoiceError, match=r"kokoro\.onnx: no chosen engine speaks with it"):
+        chosen(folder, voices=(str(model), str(folder / "kokoro" / "kokoro.onnx")))
+    with pytest.raises(VoiceError, match="no chosen engine speaks with it"):
+        chosen(folder, voices=(str(model),), engines=("espeak",))
+
+
 def test_a_command_is_taken_alone(folder: Path) -> None:
-    assert chosen(folder, command="/bin/say -o {out} {text}", languages=("fi",)) == {"command:say"}
+    (voice,) = chosen(folder, command="/bin/say -o {out} {text}", languages=("fi",))
+    assert voice.startswith("command:say-")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +101,13 @@ def test_a_command_is_taken_alone(folder: Path) -> None:
         ({"engines": ("festival",)}, ConfigError, "there are espeak, piper, kokoro, command"),
         ({"engines": ("command",)}, VoiceError, "needs a program"),
         ({"voices": ("nobody",)}, VoiceError, "no voice 'nobody'"),
+        ({"voices": ("m1",)}, VoiceError, r"no voice 'm1'; name its language, too: en\+m1"),
+        ({"voices": ("m1",), "languages": ("tr",)}, VoiceError, r"name its language, too: tr\+m1"),
+        ({"voices": ("many",), "engines": ("espeak",)}, VoiceError, "it is one of piper: add --engine piper"),
+        ({"languages": ("turkish",)}, VoiceError, r"speaks 'turkish'; did you mean tr \(Turkish\)"),
+        ({"languages": ("english",)}, VoiceError, r"did you mean en \(English \(Great Britain\)\) or "),
+        ({"languages": ("en-uk",)}, VoiceError, r"did you mean en-us"),
+        ({"languages": ("xx",)}, VoiceError, r"speaks 'xx'; they speak af, am, .* more; `uyan voices list"),
         ({"voices": ("none.onnx",)}, VoiceError, "no such voice"),
         ({"voices": ("many",), "languages": ("tr",)}, VoiceError, "no chosen voice speaks 'tr'; they speak en-us"),
         ({"engines": ("kokoro",), "languages": ("tr",)}, VoiceError, "speaks 'tr'; they speak cmn, en-gb"),
@@ -116,8 +148,25 @@ def test_rows_of_the_list(folder: Path) -> None:
     by_name = {row[0]: row for row in rows}
     assert by_name["en_US-many-medium"] == ("en_US-many-medium", "piper", "en-us", 3, "not stated")
     assert by_name["tr_TR-dfki-medium"][4] == "CC-BY"
-    assert {row[0] for row in installed_rows(folder, "tr")[0]} == {"variants", "tr_TR-dfki-medium"}
+    assert {row[0] for row in installed_rows(folder, "tr")[0]} == {"tr+m1 …", "tr_TR-dfki-medium"}
+    assert by_name["en+m1 …"][2].startswith("af, am, an, ") and by_name["en+m1 …"][2].endswith(" more")
     (folder / "tr_TR-dfki-medium.onnx.json").write_text("{")
     rows, problems = installed_rows(folder)
     assert len(problems) == 1
     assert "espeak" in {row[1] for row in rows}
+
+
+def test_one_engine_alone_is_listed(folder: Path) -> None:
+    rows, problems = installed_rows(folder, only="espeak")
+    assert [row[:2] for row in rows] == [("en+m1 …", "espeak")] and problems == []
+    naming, spoken, variants = espeak_names()
+    assert "en+m1" in naming and variants.startswith("variants: m1, m2, ")
+    codes = [language.split()[0] for language in spoken.removeprefix("languages: ").split("; ")]
+    assert codes == sorted(codes) and {"af", "tr", "yue"} <= set(codes)
+    assert "tr Turkish" in spoken and "//" not in spoken
+    with pytest.raises(ConfigError, match="no engine 'festival'"):
+        installed_rows(folder, only="festival")
+    with pytest.raises(VoiceError, match=r"no voice speaks 'turkish'; did you mean tr \(Turkish\)"):
+        installed_rows(folder, "turkish")
+    with pytest.raises(VoiceError, match="no voice speaks 'xx'; they speak af, "):
+        installed_rows(folder, "xx")

@@ -16,6 +16,7 @@ from uyan.voices.near_text import (
     checked_half,
     near_texts,
 )
+from uyan.voices.order import NEAR_TEXTS
 from uyan.voices.phonemes import phonemes
 
 WORDS = [("jarvis", "en-us"), ("computer", "en-us"), ("hey uyan", "tr"), ("merhaba evim", "tr")]
@@ -43,6 +44,41 @@ def test_texts_for_the_test_are_not_trained_on(word: str, language: str) -> None
     assert not train & test
     assert train | test == {near.text for near in near_texts(word, language)}
     assert 0.3 < len(train) / len(train | test) < 0.7
+
+
+@pytest.mark.parametrize(("word", "language"), WORDS)
+def test_nothing_trained_on_sounds_like_a_text_of_the_test(word: str, language: str) -> None:
+    train, test = ({near.phonemes for near in near_texts(word, language, half)} for half in ("train", "test"))
+    assert not train & test
+
+
+@pytest.mark.parametrize(("word", "language"), [*WORDS, ("hey uyan", "en-us"), ("hey rosalind", "en-us")])
+def test_either_half_has_every_category(word: str, language: str) -> None:
+    for half in ("train", "test"):
+        said = {near.category for near in near_texts(word, language, half)[:NEAR_TEXTS]}
+        assert said >= {FIRST, LAST, TURNED, REPEATED, NEAR, LONGER}
+
+
+def test_neither_lexicon_nor_spellings_move_a_text() -> None:
+    lexicon, spellings = ["harvest", "marvelous", "marvis", "jar"], ["jarvess", "garvis"]
+    for half, other in (("train", "test"), ("test", "train")):
+        alone = {near.phonemes for near in near_texts("jarvis", "en-us", half)}
+        assert not alone & {near.phonemes for near in near_texts("jarvis", "en-us", other, lexicon, spellings)}
+
+
+def test_a_capital_is_the_letter_of_its_language() -> None:
+    assert near_texts("Işıl", "tr") == near_texts("ışıl", "tr")
+    assert near_texts("İzmir", "tr") == near_texts("izmir", "tr")
+    assert near_texts("\u0130zmir", "tr") == near_texts("I\u0307zmir", "tr")
+    assert near_texts("IGOR", "en-us") == near_texts("igor", "en-us")
+
+
+def test_a_real_word_is_one_text_however_it_is_spaced_and_composed() -> None:
+    for half in ("train", "test"):
+        one, other = (
+            near_texts("mélodie", "en-us", half, lexicon=[word]) for word in ("m\u00e9lo  die", "me\u0301lo die")
+        )
+        assert one == other
 
 
 def test_what_a_person_would_name() -> None:

@@ -33,3 +33,9 @@ def test_marks_ties_and_switches_of_language_are_left_out() -> None:
     assert segments("d͡ʒˈɑːɹ_vɪs") == ("dʒ", "ɑ", "ɹ", "v", "ɪ", "s")
     assert segments("(en)hˈeɪ(tr)") == ("h", "e", "ɪ")
     assert segments("") == ()
+
+
+def test_a_country_that_espeak_does_not_tell_apart_is_the_language() -> None:
+    assert phonemes("merhaba", "tr-TR") == phonemes("merhaba", "tr")
+    assert phonemes("tomato", "en-gb") != phonemes("tomato", "en-us")
+    assert phonemes("tomato", "en_GB") == phonemes("tomato", "en-gb")

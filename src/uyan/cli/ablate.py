@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uyan.cli.run import RecipeArgument, SetOption
+from uyan.cli.run import OnOption, RecipeArgument, SetOption, say_voices
 
 if TYPE_CHECKING:
     from uyan.evaluation.comparison import Difference
@@ -35,13 +35,15 @@ def ablate(
         Path | None, typer.Option("--out", metavar="DIR", help="Where the runs and the table go; runs/NAME-ablate.")
     ] = None,
     jobs: JobsOption = None,
+    on: OnOption = None,
 ) -> None:
     """Run what is not finished yet and show the table."""
     from uyan.cli.console import terminal
+    from uyan.engine.parallel import engine
     from uyan.pipeline.ablate import ablate as run_ablation
 
     folder = out or Path("runs") / f"{recipe.stem}-ablate"
-    with terminal() as shown:
+    with terminal() as shown, engine(on):
         comparison = run_ablation(recipe, overrides or [], folder, seeds, jobs, shown.progress, shown.tell)
     show_comparison(comparison)
     typer.echo(f"table {folder / 'ablate.csv'}, figures {folder / 'ablate.json'}, picture {folder / 'ablate.png'}")
@@ -52,6 +54,7 @@ def show_comparison(comparison: "Comparison") -> None:
     from uyan.cli.console import print_table
     from uyan.pipeline.ablation_table import AT_FAH, MAX_FAH
 
+    say_voices(comparison.judged)
     first = next(iter(comparison.rows.values()))
     rows = [
         (

@@ -20,7 +20,7 @@ class Terminal:
         self._tasks: dict[str, TaskID] = {}
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """A `uyan.data.parallel.Progress`."""
+        """A `uyan.engine.parallel.Progress`."""
         if not total:
             return
         if stage not in self._tasks:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uyan.cli.ablate import JobsOption
-from uyan.cli.run import RecipeArgument, SetOption
+from uyan.cli.run import OnOption, RecipeArgument, SetOption, say_voices
 from uyan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,25 +36,28 @@ def curve(
         Path | None, typer.Option("--out", metavar="DIR", help="Where the runs and the curve go; runs/NAME-curve.")
     ] = None,
     jobs: JobsOption = None,
+    on: OnOption = None,
 ) -> None:
     """Run what is not finished yet and show the curve."""
     from uyan.cli.console import terminal
+    from uyan.engine.parallel import engine
     from uyan.pipeline.curve import measure_curve
 
     counts, voices = _counts("--positives", positives), _counts("--speakers", speakers)
     folder = out or Path("runs") / f"{recipe.stem}-curve"
-    with terminal() as shown:
+    with terminal() as shown, engine(on):
         measured = measure_curve(recipe, overrides or [], folder, counts, voices, jobs, shown.progress, shown.tell)
     show_curve(measured)
     typer.echo(f"figures {folder / 'curve.json'}, picture {folder / 'curve.png'}")
 
 
 def show_curve(curve: "LearningCurve") -> None:
-    """A row a point, then the forecast."""
+    """Whose voices judge where that needs saying, a row a point, then the forecast."""
     from uyan.cli.console import print_table
     from uyan.pipeline.ablation_table import AT_FAH
 
     conditions = list(curve.points[0].conditions)
+    say_voices(curve.judged)
     rows = [
         (f"{point.positives:,} of {point.speakers:,}", *(_cell(point.at_fah(name)) for name in conditions))
         for point in curve.points

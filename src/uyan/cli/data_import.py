@@ -43,6 +43,8 @@ def import_(
     if len(made.left_out) > SHOWN:
         typer.echo(f"warning: … and {len(made.left_out) - SHOWN} more", err=True)
     if made.saying_the_keyword:
-        typer.echo(f"{made.saying_the_keyword} sentences say {keyword!r} and are left out")
+        typer.echo(
+            f"{made.saying_the_keyword} recordings say {keyword!r} among other words, or may do so, and are left out"
+        )
     elif keyword is None and any(recording.kind == "negative" for recording in made.recordings):
         typer.echo("sentences that say your word would be false negatives; --keyword leaves them out", err=True)

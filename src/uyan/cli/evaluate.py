@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
+from uyan.cli.locations import located
 from uyan.cli.run import missed_by, say_voices, show_near_words
 
 BundleArgument = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="The detector; its run's folder around it says whom it has heard.")
 ]
 DataOption = Annotated[
-    list[Path], typer.Option("--data", metavar="MANIFEST", help="What to judge on; may be repeated.")
+    list[str], typer.Option("--data", metavar="MANIFEST", help="What to judge on, a path or URL; may be repeated.")
 ]
 AnnotationsOption = Annotated[
     list[Path] | None,
@@ -23,7 +24,7 @@ AnnotationsOption = Annotated[
     ),
 ]
 NearOption = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Option(
         "--near",
         metavar="MANIFEST",
@@ -70,7 +71,9 @@ def evaluate(
 
     folder = out or bundle.resolve().parent / "evaluation"
     with terminal() as shown:
-        metrics = evaluate_bundle(bundle, data, folder, workers, shown.progress, annotations or (), near or ())
+        metrics = evaluate_bundle(
+            bundle, located(data), folder, workers, shown.progress, annotations or (), located(near or ())
+        )
         folds = kfold_of_bundle(bundle, folder, base, None, shown.progress, shown.tell) if full else None
     show_metrics(metrics, folder)
     if folds:
@@ -80,13 +83,13 @@ def evaluate(
 def show_metrics(metrics: Mapping[str, Any], out: Path) -> None:
     """Figures with their denominators, then who and what is behind them."""
     from uyan.cli.console import print_table
-    from uyan.evaluation.claims import at_fah_text
+    from uyan.evaluation.claims import at_fah_text, miss_bounds
 
     rows = [
         (
             name,
             f"{c['miss_rate']:.1%}",
-            f"{c['speaker_interval']['low']:.1%} – {c['speaker_interval']['high']:.1%}",
+            f"{miss_bounds(c).low:.1%} – {miss_bounds(c).high:.1%}",
             f"{c['misses']}/{c['positives']}",
             *(at_fah_text(c["at_fah"][fah]) for fah in ("0.5", "0.1")),
         )
@@ -148,6 +151,6 @@ def _show_latency(out: Path) -> None:
     onnx, detector = cost["onnx"], cost["detector"]
     resident = f", {detector['resident_mb']:.0f} MB resident" if detector["resident_mb"] else ""
     typer.echo(
-        f"a window takes {onnx['mean_ms']:.3f} ms on one thread (95 % within {onnx['p95_ms']:.3f} ms); the detector "
+        f"a window takes {onnx['median_ms']:.3f} ms on one thread (95 % within {onnx['p95_ms']:.3f} ms); the detector "
         f"{detector['cpu_s_per_audio_s']:.4f} s of CPU time a second of audio{resident}"
     )

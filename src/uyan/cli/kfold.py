@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from uyan.cli.run import OutOption, RecipeArgument, SetOption, missed_by, say_voices
+from uyan.cli.run import OnOption, OutOption, RecipeArgument, SetOption, missed_by, say_voices
 
 
 def register(app: typer.Typer) -> None:
@@ -24,15 +24,17 @@ def kfold(
     out: OutOption = None,
     folds: Annotated[int, typer.Option(metavar="K", help="Speakers are dealt into this many tests.")] = 5,
     jobs: Annotated[int | None, typer.Option(metavar="N", help="Runs at a time; one a core by default.")] = None,
+    on: OnOption = None,
 ) -> None:
     """Run the folds and show what came out."""
     from uyan.cli.console import terminal
+    from uyan.engine.parallel import engine
     from uyan.pipeline.kfold import kfold as run_kfold
     from uyan.recipe import load_recipe
 
     folder = out or Path("runs") / f"{recipe.stem}-kfold"
     loaded = load_recipe(recipe, overrides or [])
-    with terminal() as shown:
+    with terminal() as shown, engine(on):
         report = run_kfold(loaded, recipe.resolve().parent, folder, folds, jobs, shown.progress, shown.tell)
     show_report(report, folder)
 

@@ -25,13 +25,15 @@ from uyan.cli import (
     run,
     serve,
     shift,
+    tune,
     verify,
     voices,
     web,
 )
 from uyan.errors import UyanError
+from uyan.ranks import GroupEnded
 
-BAD_INPUT, INTERRUPTED = 2, 130
+ENDED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 EXTRAS = {"wyoming": "serve", "zeroconf": "zeroconf"}
 """Of packages that are not for training, the extra that brings them."""
 
@@ -58,7 +60,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(voices.app, name="voices")
-COMMANDS = (run, evaluate, shift, kfold, curve, ablate, pretrain, export, card, listen, serve, web, verify, demo)
+COMMANDS = (run, evaluate, shift, kfold, curve, ablate, tune, pretrain, export, card, listen, serve, web, verify, demo)
 for command in COMMANDS:
     command.register(app)
 
@@ -79,6 +81,8 @@ def main() -> None:
     except UyanError as reason:
         print(f"error: {reason}", file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
+    except GroupEnded:
+        raise SystemExit(ENDED) from None
     except OSError as reason:
         print(f"error: {reason}", file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None

@@ -1,5 +1,6 @@
 """`uyan run`, and its stages as commands: split, features, train, calibrate."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,9 +20,11 @@ OutOption = Annotated[
 ]
 OnOption = Annotated[
     str | None,
-    typer.Option(
-        "--on", metavar="ENGINE", help="What checks and extracts: local, ray (started here), or ray://HOST:PORT."
-    ),
+    typer.Option("--on", metavar="ENGINE", help="What does the work: local, ray (started here), or ray://HOST:PORT."),
+]
+ProcessesOption = Annotated[
+    int,
+    typer.Option("--processes", metavar="N", help="Processes of this computer that train together; one a GPU."),
 ]
 NoRir = Annotated[bool, typer.Option("--no-rir", help="Leave out the variants heard in a room (room responses).")]
 NoSpecAugment = Annotated[bool, typer.Option("--no-specaug", help="Leave out SpecAugment, the masks in time and mel.")]
@@ -73,38 +76,57 @@ def _training_command(stage: "Stage"):  # type: ignore[no-untyped-def]  # as abo
         no_specaug: NoSpecAugment = False,
         no_mixbg: NoMixBackground = False,
         on: OnOption = None,
+        processes: ProcessesOption = 1,
     ) -> None:
         from uyan.pipeline.ablate import ABLATIONS
 
         asked = {"no-rir": no_rir, "no-specaug": no_specaug, "no-mixbg": no_mixbg}
         left_out = [change for name, changes in ABLATIONS.items() if asked[name] for change in changes]
-        run_recipe(recipe, [*(overrides or []), *left_out], out or Path("runs") / recipe.stem, stage, on)
+        out = out or Path("runs") / recipe.stem
+        run_recipe(recipe, [*(overrides or []), *left_out], out, stage, on, processes)
 
     return command
 
 
-def run_recipe(path: Path, overrides: list[str], out: Path, stage: "Stage", on: str | None = None) -> None:
-    """Run a recipe up to a stage and show what came out."""
+def run_recipe(
+    path: Path, overrides: list[str], out: Path, stage: "Stage", on: str | None = None, processes: int = 1
+) -> None:
+    """Run a recipe up to a stage and show what came out; with several processes, in each of them."""
     from uyan.cli.console import terminal
-    from uyan.data.parallel import engine
+    from uyan.engine.parallel import LOCAL, engine
+    from uyan.pipeline.processes import run_processes
+    from uyan.pipeline.ray_train import training_on_ray
     from uyan.pipeline.run import run_until
     from uyan.pipeline.workspace import Workspace
+    from uyan.ranks import joined, started_as_group
     from uyan.recipe import load_recipe
 
     recipe = load_recipe(path, overrides)
-    with terminal() as shown, engine(on):
-        run = Workspace(recipe, path.resolve().parent, out, shown.progress, shown.tell)
-        outcome = run_until(run, stage)
+    on_cluster = on not in (None, LOCAL)
+    if processes != 1 and not (on_cluster or started_as_group()):
+        raise typer.Exit(run_processes([sys.executable, "-m", "uyan.cli.main", *sys.argv[1:]], processes, _tell))
+    with joined() as ranks:
+        if not ranks.first:
+            run_until(Workspace(recipe, path.resolve().parent, out, ranks=ranks), stage)
+            return
+        with terminal() as shown, engine(on):
+            run = Workspace(recipe, path.resolve().parent, out, shown.progress, shown.tell, ranks=ranks)
+            elsewhere = training_on_ray(processes) if on_cluster and processes != 1 else None
+            outcome = run_until(run, stage, elsewhere)
     if outcome:
         show_outcome(outcome, out)
     else:
         typer.echo(f"{stage}: done, in {out}")
 
 
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
+
+
 def show_outcome(outcome: "Outcome", out: Path) -> None:
     """Miss rates with their denominators, then where the files are."""
     from uyan.cli.console import print_table
-    from uyan.evaluation.claims import at_fah_text, fah_claim
+    from uyan.evaluation.claims import at_fah_text, fah_claim, miss_bounds
 
     metrics = outcome.metrics
     alarms = metrics["false_alarms"]
@@ -113,7 +135,7 @@ def show_outcome(outcome: "Outcome", out: Path) -> None:
         (
             name,
             f"{c['miss_rate']:.1%}",
-            f"{c['speaker_interval']['low']:.1%} – {c['speaker_interval']['high']:.1%}",
+            f"{miss_bounds(c).low:.1%} – {miss_bounds(c).high:.1%}",
             f"{c['misses']}/{c['positives']}",
             at_fah_text(c["at_fah"]["0.5"]),
         )

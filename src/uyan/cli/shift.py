@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uyan.cli.evaluate import BundleArgument, DataOption, JudgedOption, WorkersOption
+from uyan.cli.locations import located
 
 if TYPE_CHECKING:
     from uyan.evaluation.shift import ShiftResult
@@ -34,7 +35,7 @@ def shift(
 
     folder = out or bundle.resolve().parent / "evaluation"
     with terminal() as shown:
-        result, warnings = shift_bundle(bundle, data, folder, samples, seed, workers, shown.progress)
+        result, warnings = shift_bundle(bundle, located(data), folder, samples, seed, workers, shown.progress)
     show_cells(result)
     for line in [*result.notes, *(f"warning: {warning}" for warning in warnings)]:
         typer.echo(line)
@@ -42,9 +43,11 @@ def shift(
 
 
 def show_cells(result: "ShiftResult") -> None:
-    """A row a device and rate, a column an SNR, then the mean of all."""
+    """Whose voices judge where that needs saying, a row a device and rate, a column an SNR, then the mean of all."""
     from uyan.cli.console import print_table
 
+    if result.voices:
+        typer.secho(result.voices, bold=True)
     found = {(c.cell.device, c.cell.rate_hz, c.cell.snr_db): c for c in result.cells}
     ratios = sorted({snr_db for _, _, snr_db in found}, reverse=True)
     rows = []

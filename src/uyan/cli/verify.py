@@ -39,7 +39,7 @@ def verify(
 ) -> None:
     """Print a line a check."""
     from uyan.cli.console import terminal
-    from uyan.data.parallel import silent
+    from uyan.engine.parallel import silent
     from uyan.pipeline.verify import failed
     from uyan.pipeline.verify import verify as checks_of
 

@@ -38,10 +38,11 @@ LimitS = Annotated[float, typer.Option(min=0.1, help="Seconds that a clip may ta
 @app.command(
     "list",
     help="Show engines, the voices on this computer, their languages, speakers and licences; with --fetchable those "
-    "that `fetch` knows.\n\nExample: uyan voices list --language tr",
+    "that `fetch` knows.\n\nExample: uyan voices list --language tr, or --engine espeak",
 )
 def list_voices(
     language: Annotated[str | None, typer.Option(help="Only voices that speak it.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Only its voices; of espeak all languages and variants.")] = None,
     fetchable: Annotated[bool, typer.Option("--fetchable", help="What could be downloaded instead.")] = False,
     folder: Folder = None,
 ) -> None:
@@ -49,7 +50,7 @@ def list_voices(
     from uyan.cli.console import print_table
     from uyan.voices.fetch import catalogue
     from uyan.voices.installed import default_folder
-    from uyan.voices.listing import installed_rows
+    from uyan.voices.listing import espeak_names, installed_rows
     from uyan.voices.speech import speaks
 
     if fetchable:
@@ -61,8 +62,10 @@ def list_voices(
         print_table("Piper voices to fetch", ("name", "language", "speakers", "MB"), rows)
         return
     where = folder or default_folder()
-    rows_here, problems = installed_rows(where, language)
+    rows_here, problems = installed_rows(where, language, engine)
     print_table(f"voices ({where})", ("voice", "engine", "languages", "speakers", "licence"), rows_here)
+    if engine == "espeak":
+        typer.echo("\n".join(espeak_names()))
     for problem in problems:
         typer.echo(problem, err=True)
 
@@ -132,9 +135,13 @@ def generate(
 ) -> None:
     """Generate, then say what was made and what was not."""
     from uyan.cli.console import terminal
-    from uyan.voices.corpus import DROPPED_FILE, generate, make_order, near_order, word_list
+    from uyan.voices.advice import counted
+    from uyan.voices.corpus import generate
+    from uyan.voices.corpus_folder import DROPPED_FILE
     from uyan.voices.installed import Wish, check_files, choose, default_folder
     from uyan.voices.near_text import READ_AS, checked_half, near_texts
+    from uyan.voices.order import make_order, near_order, word_list
+    from uyan.voices.remarks import remarks
 
     if near is None:
         order = make_order(word, texts, carrier or (), kind, seed, takes, audio_format)
@@ -144,16 +151,22 @@ def generate(
         )
         order = near_order(found, seed, takes, carrier or (), audio_format)
     wish = Wish(tuple(engine or ()), tuple(voice or ()), tuple(language or ()), command, limit_s)
-    engines, voices = choose(folder or default_folder(), wish)
+    where = folder or default_folder()
+    engines, voices = choose(where, wish)
     check_files(engines, voices)
     with terminal() as shown:
-        shown.tell(f"{len(voices)} voices of {', '.join(engine.name for engine in engines)}")
+        for line in remarks(order, voices, wish, where):
+            shown.tell(line)
         made = generate(order, engines, voices, out, count, workers or os.cpu_count() or 1, limit_s, shown.progress)
-    typer.echo(f"{made.manifest}: {made.clips} clips, {made.speakers} speakers, {made.hours:.2f} hours")
+    typer.echo(
+        f"{made.manifest}: {counted(made.clips, 'clip')}, {counted(made.speakers, 'speaker')}, {made.hours:.2f} hours"
+    )
+    if made.unlisted:
+        typer.echo(f"{made.unlisted} more of a larger --count stay on disk and are not listed", err=True)
     for reason, number in made.dropped.items():
         typer.echo(f"dropped {number}: {reason} ({out / DROPPED_FILE})", err=True)
     if made.clips < count:
-        typer.echo(f"warning: {count - made.clips} clips fewer than asked for", err=True)
+        typer.echo(f"warning: {counted(count - made.clips, 'clip')} fewer than asked for", err=True)
 
 
 @app.command(
@@ -170,8 +183,8 @@ def show_near(
 ) -> None:
     """One row a text, the nearest of each category in turn."""
     from uyan.cli.console import print_table
-    from uyan.voices.corpus import word_list
     from uyan.voices.near_text import READ_AS, checked_half, near_texts
+    from uyan.voices.order import word_list
 
     found = near_texts(word, language or READ_AS, checked_half(half), word_list(lexicon))
     rows = [(near.text, near.category, " ".join(near.phonemes), f"{near.distance:.2f}") for near in found[:count]]

@@ -6,8 +6,9 @@ decision 3). Shifts in time are not among them: crops are drawn anywhere around 
 `batches.extra_s`). They know nothing of files or labels.
 """
 
+from collections.abc import Sized
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from uyan.errors import ConfigError
 LN_POWER_PER_DB = float(np.log(10) / 10)
 BUMP_MEL_SHARE = 1 / 6
 """Width (standard deviation) of the bump in a spectral response, as a share of the mel axis."""
+QUIET_ONE_IN = 10
+"""Frames of a recording of which the quietest one counts as quiet."""
 
 Batch = NDArray[np.float32]
 """Log-mel features, shape (batch, mels, frames)."""
@@ -64,26 +67,42 @@ class AugmentConfig:
             raise ConfigError(f"augment.tilt_db cannot be negative, as {self.tilt_db} is")
 
 
+class Drawn(NamedTuple):
+    """Random numbers are drawn for a whole batch, of which these examples are computed."""
+
+    examples: int
+    """Of the whole batch."""
+    own: NDArray[np.intp]
+    """Numbers of those at hand, shape (batch,)."""
+
+
+def everything(batch: Sized) -> Drawn:
+    """A batch that is whole."""
+    return Drawn(len(batch), np.arange(len(batch)))
+
+
 def augment(
     batch: Batch,
     background: Batch | None,
     config: AugmentConfig,
     matrices: NDArray[np.float32],
     rng: np.random.Generator,
+    drawn: Drawn | None = None,
 ) -> Batch:
     """All of it on a batch (batch, mels, frames): the voice and its microphone, then background, then level and masks.
 
-    `background` of the same shape, None for none; `matrices` are `warp_matrices` up to `config.warp_percent`.
+    `background` of the same shape, None for none; `matrices` are `warp_matrices` up to `config.warp_percent`; `drawn`
+    says which examples of a larger batch these are.
     """
-    count, mels = len(batch), batch.shape[1]
+    (count, own), mels = drawn or everything(batch), batch.shape[1]
     if config.warp_percent:
-        batch = warp_mels(batch, rng.uniform(-config.warp_percent, config.warp_percent, count), matrices)
+        batch = warp_mels(batch, rng.uniform(-config.warp_percent, config.warp_percent, count)[own], matrices)
     if config.tilt_db:
-        batch = apply_response(batch, draw_response_db(config, count, mels, rng))
+        batch = apply_response(batch, draw_response_db(config, count, mels, rng)[own])
     if background is not None:
-        batch = mix_background(batch, background, draw_snr_db(config, count, rng))
+        batch = mix_background(batch, background, draw_snr_db(config, count, rng)[own])
     gain_db = rng.uniform(-config.gain_db, config.gain_db, count).astype(np.float32)
-    return spec_augment(apply_gain(batch, gain_db), config, rng)
+    return spec_augment(apply_gain(batch, gain_db[own]), config, rng, Drawn(count, own))
 
 
 def draw_response_db(config: AugmentConfig, count: int, mels: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -143,18 +162,18 @@ def draw_snr_db(config: AugmentConfig, count: int, rng: np.random.Generator) -> 
     return np.where(clean, np.inf, snr_db).astype(np.float32)
 
 
-def spec_augment(batch: Batch, config: AugmentConfig, rng: np.random.Generator) -> Batch:
-    """Mask random stretches of time and of mels with the example's mean (Park et al. 2019)."""
-    count, mels, frames = batch.shape
-    hidden_frames = _draw_masks(config.time_masks, config.time_mask_frames, count, frames, rng)
-    hidden_mels = _draw_masks(config.mel_masks, config.mel_mask_mels, count, mels, rng)
+def spec_augment(batch: Batch, config: AugmentConfig, rng: np.random.Generator, drawn: Drawn | None = None) -> Batch:
+    """Mask random stretches of time and of mels with the example's mean (Park et al. 2019); `drawn` as in `augment`."""
+    (count, own), (_, mels, frames) = drawn or everything(batch), batch.shape
+    hidden_frames = draw_masks(config.time_masks, config.time_mask_frames, count, frames, rng)[own]
+    hidden_mels = draw_masks(config.mel_masks, config.mel_mask_mels, count, mels, rng)[own]
     hidden = (hidden_frames[:, :, None] | hidden_mels[:, None, :]).swapaxes(1, 2)  # frame by frame, as batches are
     masked = batch.copy(order="K")
     np.copyto(masked, batch.mean(axis=(1, 2), keepdims=True), where=hidden)
     return masked
 
 
-def _draw_masks(masks: int, longest: int, count: int, length: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+def draw_masks(masks: int, longest: int, count: int, length: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """What of an axis `masks` random stretches of up to `longest` cover in each example, shape (count, length)."""
     places, covered = np.arange(length), np.zeros((count, length), np.bool_)
     for _ in range(masks):
@@ -164,10 +183,13 @@ def _draw_masks(masks: int, longest: int, count: int, length: int, rng: np.rando
     return covered
 
 
-def crop_with_padding(features: NDArray[Real], start: int, frames: int, rng: np.random.Generator) -> NDArray[Real]:
+def crop_with_padding(
+    features: NDArray[Real], start: int, frames: int, rng: np.random.Generator, room: NDArray[Real] | None = None
+) -> NDArray[Real]:
     """Frames [start, start + frames) of a recording (mels, frames_in); beyond its ends, quiet frames of its own.
 
-    A real microphone hears the room before and after a word, so the padding is not silent.
+    A real microphone hears the room before and after a word, so the padding is not silent. Of a recording that was
+    changed, `room` (mels, any) is what it was.
     """
     total = features.shape[1]
     left, right = max(0, -start), max(0, start + frames - total)
@@ -175,13 +197,13 @@ def crop_with_padding(features: NDArray[Real], start: int, frames: int, rng: np.
     if not left and not right:
         return inside
     left, right = min(left, frames), min(right, frames)
-    pad = quiet_frames(features, left + right, rng)
+    pad = quiet_frames(features if room is None else room, left + right, rng)
     return np.concatenate([pad[:, :left], inside, pad[:, left:]], axis=1)
 
 
 def quiet_frames(features: NDArray[Real], frames: int, rng: np.random.Generator) -> NDArray[Real]:
     """That many frames drawn from the quietest tenth of a recording (mels, frames_in), shape (mels, frames)."""
     energy = features.astype(np.float32).mean(axis=0)
-    quiet = np.argsort(energy, kind="stable")[: max(1, features.shape[1] // 10)]
+    quiet = np.argsort(energy, kind="stable")[: max(1, features.shape[1] // QUIET_ONE_IN)]
     # Frame by frame, as recordings are cached: each is one stretch of memory.
     return features.T[quiet[rng.integers(0, quiet.size, frames)]].T

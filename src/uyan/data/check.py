@@ -12,16 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from uyan.data.parallel import Progress, run_tasks, silent
 from uyan.data.probe import Probe, ProbeCache, probe_file, truncation
 from uyan.data.recording import Recording, unknown_speakers
+from uyan.engine.given_up import NAME as GIVEN_UP
+from uyan.engine.given_up import GivenUp
+from uyan.engine.parallel import Progress, run_tasks, silent
+from uyan.engine.task_map import Lost
 from uyan.errors import DataError
 from uyan.files import replacing
+from uyan.storage.access import is_file, stamps
+from uyan.storage.location import Location
 
 MAX_BAD_SHARE = 0.05
 """More quarantined recordings than this share, and something is wrong with the data set as a whole."""
 TRUNCATED_SHARE = 0.5
 """Less than this share of the manifest's duration, and the recording is no more what its label says."""
+MISSING = "no such file"
+SEEN_ALIKE = "every node of a cluster has to see the recordings under the same path"
 DURATION_TOLERANCE_S = 0.1
 DURATION_TOLERANCE_SHARE = 0.05
 MAX_CLIPPED_SHARE = 0.001
@@ -108,34 +115,42 @@ def check(
     progress: Progress = silent,
     cache_file: Path | None = None,
 ) -> CheckReport:
-    """Decode every recording that `cache_file` (Parquet) does not know yet, several at a time."""
-    cache = ProbeCache(cache_file)
+    """Decode every recording that `cache_file` (Parquet) does not know yet, several at a time.
+
+    Beside it lies what was given up (`GivenUp`) and is not tried again. Raises StorageError where a server fails; what
+    was decoded before is remembered; DataError where a worker does not see what is seen here.
+    """
+    cache, given_up = ProbeCache(cache_file), GivenUp(cache_file.with_name(GIVEN_UP) if cache_file else None)
     files = [str(recording.file) for recording in recordings]
-    stamps = [_stamp(recording.file) for recording in recordings]
-    outcomes: list[Probe | str | None] = [cache.get(*key) for key in zip(files, stamps, strict=True)]
+    stamped = stamps([recording.file for recording in recordings])
+    refused = given_up.among(recording.file for recording in recordings)
+    outcomes: list[Probe | str | None] = [
+        _undecodable(refused[file]) if file in refused else cache.get(file, stamp)
+        for file, stamp in zip(files, stamped, strict=True)
+    ]
     todo = [number for number, outcome in enumerate(outcomes) if outcome is None]
-    results = run_tasks("check", probe_file, [files[number] for number in todo], workers, progress, _lost)
+
+    def lost(file: Location, why: Lost) -> Probe | str:
+        given_up.add(file, why)
+        return _undecodable(why.reason)
+
+    sources, mark = [recordings[n].file for n in todo], given_up.mark("check")
+    results = run_tasks("check", probe_file, sources, workers, progress, lost, mark=mark)
     try:
         for number, result in zip(todo, results, strict=True):
+            if result == MISSING and is_file(recordings[number].file):
+                raise DataError(f"{files[number]}: there, but not for the process that decodes it; {SEEN_ALIKE}")
             outcomes[number] = result
             if isinstance(result, Probe):
-                cache.add(files[number], stamps[number], result)
+                cache.add(files[number], stamped[number], result)
     finally:
+        results.close()
         cache.save()
     return _judge(recordings, [outcome for outcome in outcomes if outcome is not None])
 
 
-def _lost(file: str, reason: str) -> Probe | str:
+def _undecodable(reason: str) -> str:
     return f"cannot be decoded: {reason}"
-
-
-def _stamp(file: Path) -> tuple[int, int]:
-    """Size and modification time in ns; of a file that cannot be reached, what no file has."""
-    try:
-        status = file.stat()
-    except OSError:
-        return -1, -1
-    return status.st_size, status.st_mtime_ns
 
 
 def _judge(recordings: Sequence[Recording], outcomes: Sequence[Probe | str]) -> CheckReport:

@@ -4,6 +4,7 @@ Longer crops give many windows for little more than the price of one; where they
 knows nothing of torch.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, cast
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from uyan.data.augment import AugmentConfig, augment, crop_with_padding
+from uyan.data.augment import AugmentConfig, Drawn, augment, crop_with_padding
 from uyan.data.cache import FeatureCache, HalfFeatures, to_single
 from uyan.data.items import Items as Items
 from uyan.data.items import Positive as Positive
@@ -22,6 +23,7 @@ from uyan.data.mel_warp import warp_matrices
 from uyan.data.near_words import near_word
 from uyan.data.placing import BACKGROUND, Placing
 from uyan.data.sampler import Draw, Source, quotas
+from uyan.data.share import WHOLE, Share
 from uyan.data.tempo import change_tempo, draw_stretches
 from uyan.data.variants import VariantTable
 from uyan.errors import ConfigError
@@ -122,31 +124,48 @@ class ExampleMaker:
         self.positions = self.placing.positions
         self.example_bytes = cache.config.mels * self.crop_frames * np.dtype(np.float32).itemsize
 
-    def make(self, draws: Sequence[Draw]) -> Examples:
-        """One batch, in the order of the draws."""
+    @property
+    def draws_variants(self) -> bool:
+        """Whether an item is drawn from its variants too."""
+        return self.variants is not None and self.augment is not None
+
+    @property
+    def mixes(self) -> bool:
+        """Whether background is mixed in."""
+        return self.augment is not None and self.augment.background_share > 0 and len(self.backgrounds) > 0
+
+    @property
+    def longest_frames(self) -> int:
+        """Frames of a recording that an example can be made of, at the fastest tempo."""
+        percent = self.augment.tempo_percent if self.augment else 0.0
+        return math.ceil(self.crop_frames * (1 + percent / 100))
+
+    def make(self, draws: Sequence[Draw], share: Share = WHOLE) -> Examples:
+        """One batch, in the order of the draws; of a `share`, its examples of that batch."""
+        rng, own = np.random.default_rng([draw.seed for draw in draws]), share.of(len(draws))
+        lengths = self.lengths(len(draws), rng)[own]
         # In memory frame by frame: as features are cached and as networks train.
-        shape = (len(draws), self.crop_frames, self.cache.config.mels)
-        lengths = self._lengths(draws)
-        crops = np.zeros((len(draws), int(lengths.max()), self.cache.config.mels), np.float16)
+        shape = (len(own), self.crop_frames, self.cache.config.mels)
+        crops = np.zeros((len(own), int(lengths.max()), self.cache.config.mels), np.float16)
         noises = np.empty(shape, np.float16)
-        labels = np.full((len(draws), self.positions), BACKGROUND, np.int64)
-        mixing = self.augment is not None and self.augment.background_share > 0 and len(self.backgrounds) > 0
-        rngs = [np.random.default_rng(draw.seed) for draw in draws]
-        for number, (draw, rng) in enumerate(zip(draws, rngs, strict=True)):
-            crops[number, : lengths[number]] = self._crop(draw, int(lengths[number]), rng, labels[number]).T
-            if mixing:
-                noises[number] = self._background(rng).T
+        labels = np.full((len(own), self.positions), BACKGROUND, np.int64)
+        for number, draw in enumerate(draws[example] for example in own):
+            chance = np.random.default_rng(draw.seed)
+            crops[number, : lengths[number]] = self._crop(draw, int(lengths[number]), chance, labels[number]).T
+            if self.mixes:
+                noises[number] = self._background(chance).T
         features = np.empty(shape, np.float32)
         for start in range(0, len(draws), PIECE_EXAMPLES):
-            piece = slice(start, start + PIECE_EXAMPLES)
-            noise = noises[piece] if mixing else None
-            features[piece] = self._finished(crops[piece], lengths[piece], noise, rngs[0])
+            piece = slice(*np.searchsorted(own, [start, start + PIECE_EXAMPLES]))
+            drawn = Drawn(min(PIECE_EXAMPLES, len(draws) - start), own[piece] - start)
+            noise = noises[piece] if self.mixes else None
+            features[piece] = self._finished(crops[piece], lengths[piece], noise, rng, drawn)
         return Examples(features.swapaxes(1, 2), labels)
 
-    def _lengths(self, draws: Sequence[Draw]) -> NDArray[np.intp]:
-        """Frames of each example before its tempo is changed, shape (draws,)."""
+    def lengths(self, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Frames of each example before its tempo is changed, shape (count,)."""
         percent = self.augment.tempo_percent if self.augment else 0.0
-        stretches = draw_stretches(percent, len(draws), np.random.default_rng([draw.seed for draw in draws]))
+        stretches = draw_stretches(percent, count, rng)
         return np.maximum(2, np.rint(self.crop_frames / stretches)).astype(np.intp)
 
     def _finished(
@@ -155,15 +174,18 @@ class ExampleMaker:
         lengths: NDArray[np.intp],
         noises: HalfFeatures | None,
         rng: np.random.Generator,
+        drawn: Drawn,
     ) -> NDArray[np.float32]:
         """The first `lengths` (examples,) frames of crops (examples, longest, mels) in single precision, augmented."""
         batch = to_single(crops)
         if (lengths != self.crop_frames).any():
             batch = change_tempo(batch, lengths, self.crop_frames)
+        else:
+            batch = batch[:, : self.crop_frames]  # others of the batch may be longer
         if self.augment is None or self.warps is None:
             return batch
         background = None if noises is None else to_single(noises).swapaxes(1, 2)
-        return augment(batch.swapaxes(1, 2), background, self.augment, self.warps, rng).swapaxes(1, 2)
+        return augment(batch.swapaxes(1, 2), background, self.augment, self.warps, rng, drawn).swapaxes(1, 2)
 
     def _crop(self, draw: Draw, length: int, rng: np.random.Generator, labels: NDArray[np.int64]) -> HalfFeatures:
         """The example's features (mels, length), which its tempo makes `crop_frames`.
@@ -172,10 +194,10 @@ class ExampleMaker:
         """
         item = self.sources[draw.source][draw.item]
         if isinstance(item, Positive):
-            features, word = self._spoken(item, rng)
+            key, word = self._spoken(item, rng)
             start = self.placing.of_positive(word := self.placing.at_tempo(word, length), rng)
             labels[:] = self.placing.labels(start, word)
-            return crop_with_padding(features, self.placing.as_recorded(start, length), length, rng)
+            return self._padded(key, self.placing.as_recorded(start, length), length, rng)
         if draw.source == "negative" and self.near_word_share and rng.random() < self.near_word_share:
             return self._near_word(item, length, rng)
         crop = self._stretch(item, draw.source, length, rng)
@@ -188,37 +210,46 @@ class ExampleMaker:
 
     def _stretch(self, segment: Segment, source: Source, length: int, rng: np.random.Generator) -> HalfFeatures:
         """A crop of negative material (mels, length)."""
-        features, stretch = self._take(segment, rng)
+        key, stretch = self._take(segment, rng)
         place = self.placing.of_hard if source == "hard" else self.placing.of_negative
-        start = place(round(segment.start * stretch), features.shape[1], length, rng)
-        return crop_with_padding(features, start, length, rng)
+        start = place(round(segment.start * stretch), self.cache.frames(key), length, rng)
+        return self._padded(key, start, length, rng)
 
     def _near_word(self, segment: Segment, length: int, rng: np.random.Generator) -> HalfFeatures:
-        """A crop (mels, length) of what almost is the keyword; other speech in it is the segment's."""
-        features, word = self._spoken(self.positives[int(rng.integers(len(self.positives)))], rng)
+        """A crop (mels, length) of what almost is the keyword; other speech in it is the segment's.
+
+        It is padded as the keyword itself is, or else its padding would tell it from that.
+        """
+        key, word = self._spoken(self.positives[int(rng.integers(len(self.positives)))], rng)
+        features = self.cache.get(key)
         near = near_word(features, word, self._stretch(segment, "negative", length, rng), rng)
         start = self.placing.of_positive(self.placing.at_tempo(word, length), rng)
-        return crop_with_padding(near, self.placing.as_recorded(start, length), length, rng)
+        return crop_with_padding(near, self.placing.as_recorded(start, length), length, rng, room=features)
 
-    def _spoken(self, positive: Positive, rng: np.random.Generator) -> tuple[HalfFeatures, Span]:
-        """A positive's features or those of a variant, and where the word is in them."""
-        features, stretch = self._take(positive, rng)
+    def _padded(self, key: str, start: int, length: int, rng: np.random.Generator) -> HalfFeatures:
+        """As `crop_with_padding`; where nothing is padded, no more of a long recording is read than that."""
+        if start >= 0 and start + length <= self.cache.frames(key):
+            return self.cache.part(key, start, start + length)
+        return crop_with_padding(self.cache.get(key), start, length, rng)
+
+    def _spoken(self, positive: Positive, rng: np.random.Generator) -> tuple[str, Span]:
+        """The name of a positive's features or of a variant's, and where the word is in them."""
+        key, stretch = self._take(positive, rng)
         start, end = round(positive.word.start * stretch), round(positive.word.end * stretch)
-        return features, Span(start, max(start + 1, end))
+        return key, Span(start, max(start + 1, end))
 
-    def _take(self, item: Positive | Segment, rng: np.random.Generator) -> tuple[HalfFeatures, float]:
-        """Features of a recording or of one of its variants, and by how much the latter is stretched in time."""
-        if not item.variants or self.variants is None or self.augment is None:
-            return self.cache.get(item.sha1), 1.0
+    def _take(self, item: Positive | Segment, rng: np.random.Generator) -> tuple[str, float]:
+        """The name of a recording's features or of a variant's, and by how much the latter is stretched in time."""
+        if not item.variants or self.variants is None or not self.draws_variants:
+            return item.sha1, 1.0
         changed = rng.random() < VARIANT_SHARE
         take = self.variants.take(item.sha1, int(rng.integers(1, item.variants + 1)) if changed else 0)
-        return self.cache.get(take.key), take.stretch
+        return take.key, take.stretch
 
     def _background(self, rng: np.random.Generator) -> HalfFeatures:
         place = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
-        features = self.cache.get(place.sha1)
-        start = self.placing.of_negative(place.start, features.shape[1], self.crop_frames, rng)
-        return crop_with_padding(features, start, self.crop_frames, rng)
+        start = self.placing.of_negative(place.start, self.cache.frames(place.sha1), self.crop_frames, rng)
+        return self._padded(place.sha1, start, self.crop_frames, rng)
 
 
 def crop_frames(batches: BatchConfig, window_frames: int) -> int:

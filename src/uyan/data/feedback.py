@@ -122,7 +122,10 @@ def _append(rows: Sequence[Row], manifest: Path) -> None:
     """Behind what is there, in its own order of columns and with its own line breaks."""
     there = table_bytes(manifest, MAX_MANIFEST_BYTES) if manifest.exists() else (",".join(COLUMNS) + "\n").encode()
     line_break = "\r\n" if b"\r\n" in there else "\n"
-    header = next(csv.reader(io.StringIO(there.decode("utf-8-sig"), newline="")))
+    try:
+        header = next(csv.reader(io.StringIO(there.decode("utf-8-sig"), newline="")))
+    except csv.Error as reason:
+        raise ManifestError(f"{manifest}: row 1: not CSV ({reason}); write the header again") from reason
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator=line_break)
     writer.writerows([[row.get(name.strip(), "") for name in header] for row in rows])

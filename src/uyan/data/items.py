@@ -49,18 +49,21 @@ class Items(Generic[Place]):
 
     def __init__(self, items: Sequence[Place]) -> None:
         spans = [(i.word.start, i.word.end) if isinstance(i, Positive) else (i.start, _NO_WORD) for i in items]
-        self._spans = np.array(spans, np.int64).reshape(-1, 2)
-        self._variants = np.array([item.variants for item in items], np.int32)
-        self._names = np.array([item.sha1 for item in items], np.bytes_)
+        self.spans = np.array(spans, np.int64).reshape(-1, 2)
+        """(items, 2): first frame and end of the word, or first frame and nothing that counts."""
+        self.variants = np.array([item.variants for item in items], np.int32)
+        """(items,)."""
+        self.names = np.array([item.sha1 for item in items], np.bytes_)
+        """(items,): `sha1` of each, as ASCII."""
         self.weights = np.array([item.weight for item in items], np.float32)
         """(items,)."""
 
     def __len__(self) -> int:
-        return len(self._spans)
+        return len(self.spans)
 
     def __getitem__(self, number: int) -> Place:
-        sha1 = self._names[number].decode()
-        (start, end), more = self._spans[number].tolist(), (int(self._variants[number]), float(self.weights[number]))
+        sha1 = self.names[number].decode()
+        (start, end), more = self.spans[number].tolist(), (int(self.variants[number]), float(self.weights[number]))
         return cast(Place, Segment(sha1, start, *more) if end == _NO_WORD else Positive(sha1, Span(start, end), *more))
 
     def __iter__(self) -> Iterator[Place]:

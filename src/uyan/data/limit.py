@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from uyan.data.split import Member, is_positive
+from uyan.data.member import Member, is_positive
 
 FEW_POSITIVES = 100
 """With fewer to train on, the user is told what to expect."""

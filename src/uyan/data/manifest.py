@@ -2,8 +2,8 @@
 
 Columns `path,label,speaker_id,duration_s,kind` and, if wanted, `license,source`, `split`, where a publisher has decided
 it, and `start_s,end_s`, when the word is said in a longer recording; paths are relative to the manifest's folder and
-may not lead out of it, by `..` or by a symbolic link. Several manifests make one data set. It opens no audio: whether
-the files exist and decode is `check`'s business.
+may not lead out of it, by `..` or by a symbolic link. The folder may be one behind a URL. Several manifests make one
+data set. It opens no audio: whether the files exist and decode is `check`'s business.
 """
 
 import os
@@ -14,21 +14,23 @@ from typing import cast
 
 import polars as pl
 
-from uyan.data.manifest_table import COLUMNS, PLACE, check_suffix, first_row, read_table, validated
+from uyan.data.manifest_table import COLUMNS, PLACE, check_rows, check_suffix, first_row, read_table, validated
 from uyan.data.recording import Kind, OfficialSplit, Recording, unknown_speaker_id
 from uyan.errors import ManifestError
 from uyan.files import replacing
+from uyan.storage.location import Location
 
 
-def load_manifests(paths: Sequence[Path]) -> list[Recording]:
+def load_manifests(paths: Sequence[Location]) -> list[Recording]:
     """All recordings of several manifests, in order.
 
-    Raises ManifestError, naming file, row (the header is row 1) and field, at the first thing that is wrong.
+    Raises ManifestError, naming file, row (the header is row 1) and field, at the first thing that is wrong;
+    StorageError where one behind a URL cannot be had.
     """
     if not paths:
         raise ManifestError("no manifest given; name at least one CSV or Parquet file")
     recordings: list[Recording] = []
-    seen: dict[str, Path] = {}
+    seen: dict[str, Location] = {}
     for path in paths:
         loaded = _load(path)
         for recording in loaded:
@@ -45,17 +47,11 @@ def save_manifest(recordings: Sequence[Recording], path: Path) -> None:
     Paths become relative to the manifest's folder, and so do the ids made of them. Raises ManifestError when
     a recording is not below that folder, or could not be read back.
     """
-    check_suffix(path)
-    folder = path.parent.resolve()
-    prefix = posixpath.join(folder.as_posix(), "")
-    roots = {root: root.resolve().as_posix() for root in {r.root for r in recordings}}
-    files = [posixpath.join(roots[r.root], r.path) for r in recordings]
-    for file in files:
-        if not file.startswith(prefix):
-            raise ManifestError(f"{path}: {file} is not below {folder}; save the manifest in a folder above it")
+    check_rows(len(recordings), path)
+    roots = {root: _resolved(root).as_posix() for root in {r.root for r in recordings}}
     table = pl.DataFrame(
         {
-            "path": [file.removeprefix(prefix) for file in files],
+            "path": listed_paths([posixpath.join(roots[r.root], r.path) for r in recordings], path),
             "label": [r.label for r in recordings],
             "speaker_id": [r.speaker_id if r.speaker_known else None for r in recordings],
             "duration_s": [r.duration_s for r in recordings],
@@ -75,10 +71,29 @@ def save_manifest(recordings: Sequence[Recording], path: Path) -> None:
             table.write_parquet(partial)
 
 
-def _load(path: Path) -> list[Recording]:
+def listed_paths(files: Sequence[str], manifest: Path) -> list[str]:
+    """How a manifest there names these files, absolute and without links.
+
+    Raises ManifestError where it is of another format, or in a folder that is not above them.
+    """
+    check_suffix(manifest)
+    folder = manifest.parent.resolve()
+    prefix = posixpath.join(folder.as_posix(), "")
+    for file in files:
+        if not file.startswith(prefix):
+            raise ManifestError(f"{manifest}: {file} is not below {folder}; save the manifest in a folder above it")
+    return [file.removeprefix(prefix) for file in files]
+
+
+def _resolved(folder: Location) -> Location:
+    return folder.resolve() if isinstance(folder, Path) else folder
+
+
+def _load(path: Location) -> list[Recording]:
     table = validated(read_table(path), path)
-    root = path.parent.resolve()
-    _check_links(table, root, path)
+    root = _resolved(path.parent)
+    if isinstance(root, Path):
+        _check_links(table, root, path)
     columns = (table[name].to_list() for name in (*COLUMNS, *PLACE))
     return [
         Recording(
@@ -107,7 +122,7 @@ def _places(recordings: Sequence[Recording]) -> dict[str, list[float | None]]:
     return {name: [r.said_s[side] if r.said_s else None for r in recordings] for side, name in enumerate(PLACE)}
 
 
-def _check_links(table: pl.DataFrame, root: Path, manifest: Path) -> None:
+def _check_links(table: pl.DataFrame, root: Path, manifest: Location) -> None:
     """ManifestError for a path that a symbolic link leads out of the root.
 
     Asking the system to resolve every path is slow; one listing per folder finds the links, mostly none, and

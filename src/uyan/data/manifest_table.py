@@ -7,17 +7,20 @@ is row 1) and field. It knows nothing of folders and links; what the columns mea
 import csv
 import io
 import posixpath
-from pathlib import Path
 from typing import get_args
 
 import polars as pl
 
+from uyan.data.parquet_footer import table_size
 from uyan.data.recording import Kind, OfficialSplit, normal_word
 from uyan.data.table_file import column_positions, table_bytes, table_text
 from uyan.errors import ManifestError
+from uyan.storage.location import Location
 
 MAX_MANIFEST_BYTES = 1_000_000_000
-"""A larger file is no manifest: 125,000 rows take about 20 MB."""
+"""A larger file is no manifest, nor is one that unpacks to more: 125,000 rows take about 20 MB."""
+MAX_ROWS = 6_000_000
+"""As many as such a file holds; more short ones are refused, too, for in memory they take as much."""
 
 _REQUIRED = ("path", "label", "speaker_id", "duration_s", "kind")
 _OPTIONAL = ("license", "source", "split")
@@ -27,13 +30,13 @@ PLACE = ("start_s", "end_s")
 PLACE_TOLERANCE_S = 0.05
 
 
-def check_suffix(path: Path) -> None:
+def check_suffix(path: Location) -> None:
     """ManifestError for a file of another format."""
     if path.suffix not in (".csv", ".parquet"):
         raise ManifestError(f"{path}: a manifest is a .csv or a .parquet file")
 
 
-def read_table(path: Path) -> pl.DataFrame:
+def read_table(path: Location) -> pl.DataFrame:
     """The known columns as text, and `row`, the number to report; rows with nothing in them are left out."""
     check_suffix(path)
     raw = table_bytes(path, MAX_MANIFEST_BYTES)
@@ -45,13 +48,20 @@ def read_table(path: Path) -> pl.DataFrame:
     return rows
 
 
-def first_row(path: Path) -> int:
+def check_rows(rows: int, path: Location) -> None:
+    """ManifestError where there are more than a manifest has."""
+    if rows > MAX_ROWS:
+        raise ManifestError(f"{path}: {rows} rows; a manifest has at most {MAX_ROWS}, split it")
+
+
+def first_row(path: Location) -> int:
     """The number of the first recording's row, as people count."""
     return 2 if path.suffix == ".csv" else 1
 
 
-def _parse_csv(raw: bytes, path: Path) -> pl.DataFrame:
+def _parse_csv(raw: bytes, path: Location) -> pl.DataFrame:
     text = table_text(raw, path)
+    check_rows(raw.count(b"\n") - raw.endswith(b"\n"), path)
     try:
         header = pl.read_csv(raw, n_rows=0, infer_schema=False).columns
         positions = column_positions([name.strip() for name in header], _REQUIRED, (*_OPTIONAL, *PLACE), path)
@@ -69,7 +79,7 @@ def _parse_csv(raw: bytes, path: Path) -> pl.DataFrame:
 
 def _broken_row(text: str) -> int:
     """The first row that has more fields than the header, or where a quoted field does not end well."""
-    rows = csv.reader(text.splitlines(keepends=True), strict=True)
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     number = 0
     try:
         for number, fields in enumerate(rows, 1):
@@ -82,17 +92,30 @@ def _broken_row(text: str) -> int:
         return number + 1
 
 
-def _parse_parquet(raw: bytes, path: Path) -> pl.DataFrame:
+def _parse_parquet(raw: bytes, path: Location) -> pl.DataFrame:
     try:
         header = list(pl.read_parquet_schema(io.BytesIO(raw)))
         positions = column_positions(header, _REQUIRED, (*_OPTIONAL, *PLACE), path)
+        size = table_size(raw, positions)
+        check_rows(size.rows, path)
+        _check_unpacked(size.unpacked_bytes, path)
         table = pl.read_parquet(io.BytesIO(raw), columns=list(positions))
-        return table.select(pl.col(list(positions)).cast(pl.String))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as reason:
+        table = table.select(pl.col(list(positions)).cast(pl.String))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as reason:
         raise ManifestError(f"{path}: not a Parquet table of text and numbers ({reason})") from reason
+    # A page holds what many rows repeat once; columns of this table share it still, the text of rows would not.
+    lengths = table.select(pl.all().str.len_bytes().cast(pl.UInt64).sum())
+    _check_unpacked(sum(lengths.row(0)), path)
+    return table
 
 
-def validated(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
+def _check_unpacked(size: int, path: Location) -> None:
+    if size > MAX_MANIFEST_BYTES:
+        most = MAX_MANIFEST_BYTES / 1e6
+        raise ManifestError(f"{path}: {size / 1e6:.6g} MB unpacked; a manifest has at most {most:.6g} MB, split it")
+
+
+def validated(rows: pl.DataFrame, file: Location) -> pl.DataFrame:
     """All columns, trimmed and typed, paths normal; ManifestError at the first row that breaks a rule."""
     absent = [pl.lit("").alias(name) for name in (*_OPTIONAL, *PLACE) if name not in rows.columns]
     text = pl.col("path", "label", "speaker_id", "kind", *_OPTIONAL).fill_null("")
@@ -131,6 +154,11 @@ def _rules() -> list[tuple[str, pl.Expr, str]]:
             "path",
             given.str.contains("\0", literal=True),
             "has a NUL byte; the table is damaged, write it again",
+        ),
+        (
+            "path",
+            given.str.contains(r"^[A-Za-z][A-Za-z0-9+.:-]*://"),
+            "is a URL; write it relative to the manifest, or put a manifest where the audio is",
         ),
         (
             "path",

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import soundfile
 from numpy.typing import NDArray
 
 from uyan.audio import INT16_SCALE, SAMPLE_RATE, Samples
-from uyan.audio_file import read, stream
-from uyan.data.fingerprint import DIMS, Fingerprint, fingerprint
+from uyan.audio_file import header, read, stream
+from uyan.data.duplicates.fingerprint import DIMS, Fingerprint, fingerprint
 from uyan.errors import AudioError, DataError
 from uyan.files import replacing
 from uyan.frontend import HOP_SAMPLES, FrontendConfig, log_mel
+from uyan.storage.access import Stamp
+from uyan.storage.location import Location
 
 HEADER_TOLERANCE_S = 0.05
 HEADER_TOLERANCE_SHARE = 0.02
@@ -83,7 +84,7 @@ def content_sha1(samples: Samples) -> str:
     return hashlib.sha1(_pcm(samples)).hexdigest()
 
 
-def file_sha1(path: Path) -> str:
+def file_sha1(path: Location) -> str:
     """`content_sha1` of a file of any length, block by block. Raises AudioError where it cannot be decoded."""
     found = hashlib.sha1()
     for block in stream(path):
@@ -105,14 +106,13 @@ def _clipped_share(magnitude: NDArray[np.float32], peak: float) -> float:
     return float(runs_samples[runs_samples >= CLIPPING_RUN_SAMPLES].sum() / magnitude.size)
 
 
-def probe_file(file: str) -> Probe | str:
-    """The probe of a file, or the reason why there is none."""
-    path = Path(file)
+def probe_file(file: Location) -> Probe | str:
+    """The probe of a file, or the reason why there is none. Raises StorageError where that is no matter of the file."""
     try:
-        result = probe(read(path))
-        announced_s = _announced_s(path)
+        result = probe(read(file))
+        announced_s = _announced_s(file)
     except (AudioError, OSError) as reason:
-        return str(reason).removeprefix(f"{path}: ")
+        return str(reason).removeprefix(f"{file}: ")
     missing_s = max(HEADER_TOLERANCE_S, HEADER_TOLERANCE_SHARE * announced_s)
     return truncation(result.duration_s, announced_s, missing_s, "the header") or result
 
@@ -128,16 +128,15 @@ def truncation(duration_s: float, announced_s: float, allowed_s: float, source: 
     return f"truncated: {duration_s:.3f} s of audio, {source} announces {announced_s:.3f} s"
 
 
-def _announced_s(path: Path) -> float:
+def _announced_s(path: Location) -> float:
     """The duration the header speaks of; libsndfile mends the one of a cut-off WAV or AIFF, but logs that.
 
     Ogg announces none: there the log says that the file ends inside a page, or without its last one.
     """
-    info = soundfile.info(str(path))
-    if re.search(r"Ogg ?: (?:Junk after the last page|Last page lacks)", info.extra_info):
+    duration_s, log = header(path)
+    if re.search(r"Ogg ?: (?:Junk after the last page|Last page lacks)", log):
         raise AudioError("truncated: the file stops before its last Ogg page is complete")
-    duration_s = float(info.frames / info.samplerate)
-    mended = re.search(r"(?:data|SSND|Data Size) *: *(\d+) \(should be (\d+)\)", info.extra_info)
+    mended = re.search(r"(?:data|SSND|Data Size) *: *(\d+) \(should be (\d+)\)", log)
     if mended is None:
         return duration_s
     announced_bytes, found_bytes = int(mended[1]), int(mended[2])
@@ -147,7 +146,7 @@ def _announced_s(path: Path) -> float:
 
 
 class ProbeCache:
-    """Probes by absolute path, good while the file's size and modification time stay the same.
+    """Probes by absolute path or URL, good while the file's stamp (its columns size and mtime_ns) stays the same.
 
     Without a file it remembers nothing. Saved every 2,000 additions, by replacement: an interruption costs
     the probes since.
@@ -182,8 +181,8 @@ class ProbeCache:
             self._table = self._table.filter(pl.col("version") == CACHE_VERSION)
         self._known = {row["path"]: row for row in self._table.iter_rows(named=True)}
 
-    def get(self, path: str, stamp: tuple[int, int]) -> Probe | None:
-        """The probe of a file whose (size, mtime_ns) is `stamp`, as it was when the cache was opened."""
+    def get(self, path: str, stamp: Stamp) -> Probe | None:
+        """The probe of a file whose stamp is `stamp`, as it was when the cache was opened."""
         row = self._known.get(path)
         if row is None or (row["size"], row["mtime_ns"]) != stamp:
             return None
@@ -192,7 +191,7 @@ class ProbeCache:
         measured = {name: row[name] for name in Probe.__dataclass_fields__ if name != "fingerprint"}
         return Probe(**measured, fingerprint=Fingerprint(anchors, prints))
 
-    def add(self, path: str, stamp: tuple[int, int], probe: Probe) -> None:
+    def add(self, path: str, stamp: Stamp, probe: Probe) -> None:
         """Remember a probe; `get` finds it from the next opening on."""
         if self._file is None:
             return

@@ -4,18 +4,22 @@ It knows nothing of the tables that list recordings, and opens no audio.
 """
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
+
+from uyan.storage.location import Location
 
 Kind = Literal["keyword", "negative", "noise", "rir"]
 OfficialSplit = Literal["", "train", "validation", "test"]
 """Where the publisher of a data set puts a recording; empty where nobody says."""
 
-SYNTHETIC_SPEAKERS = ("tts:", "tts-")
-"""What the ids of synthetic voices begin with; the latter is how folders spell it."""
+SYNTHETIC_SPEAKER = "tts:"
+"""What the id of a synthetic voice begins with."""
+VARIATION = re.compile(r"(:[rpfe][+-]\d+)+$")
+"""Rate, pitch, formants and effort at the end of a synthetic speaker's id."""
 ESTIMATED_SPEAKER = "est:"
 """What the id of a speaker begins with whom a computer told from others by the voice; nobody has confirmed it."""
 UNKNOWN_SPEAKER = "unknown:"
@@ -28,8 +32,8 @@ class Recording:
 
     path: str
     """POSIX, relative to `root`, without `.` or `..`."""
-    root: Path
-    """The manifest's folder, absolute."""
+    root: Location
+    """The manifest's folder: an absolute path, or a URL."""
     label: str
     """The word of a keyword; for the other kinds a name for the tables."""
     speaker_id: str
@@ -47,7 +51,7 @@ class Recording:
     """Used where `split.official` asks for it."""
 
     @property
-    def file(self) -> Path:
+    def file(self) -> Location:
         """Where the audio is."""
         return self.root / self.path
 
@@ -65,10 +69,24 @@ class Recording:
 def is_synthetic(speaker_id: str) -> bool:
     """Whether that is a machine's voice.
 
-    >>> is_synthetic("tts:espeak:tr+f2:r150:p60"), is_synthetic("ada")
+    >>> is_synthetic("tts:espeak:tr+f2:r+1:p-2"), is_synthetic("ada")
     (True, False)
     """
-    return speaker_id.startswith(SYNTHETIC_SPEAKERS)
+    return speaker_id.startswith(SYNTHETIC_SPEAKER)
+
+
+def voices_of(speaker_id: str) -> frozenset[str]:
+    """The voices that a synthetic speaker is made of: both of a mixture, whatever the variation; none of a person.
+
+    >>> sorted(voices_of("tts:kokoro:af_bella~am_adam~50:r+1:f-2")), sorted(voices_of("ada"))
+    (['tts:kokoro:af_bella', 'tts:kokoro:am_adam'], [])
+    """
+    if not is_synthetic(speaker_id):
+        return frozenset()
+    voice = VARIATION.sub("", speaker_id)
+    engine, _, name = voice.rpartition(":")
+    first, *mixed = name.split("~")
+    return frozenset({f"{engine}:{first}", f"{engine}:{mixed[0]}"}) if mixed else frozenset({voice})
 
 
 def unknown_speakers(recordings: Sequence[Recording]) -> int:
@@ -88,9 +106,10 @@ def unknown_speaker_id(path: str) -> str:
 def normal_word(word: str) -> str:
     """A label or speaker without spaces around it, in composed Unicode.
 
-    One speaker spelt in two ways would be two, and could stand in two splits; macOS decomposes folder names.
+    One speaker spelt in two ways would be two, and could stand in two splits; macOS decomposes folder names. An i with
+    a second dot is an i: lower case makes it of the Turkish \u0130 where it does not know the language.
 
-    >>> normal_word(" Zoe\u0308 ") == "Zo\u00eb"
-    True
+    >>> normal_word(" Zoe\u0308 ") == "Zo\u00eb", normal_word("\u0130yi".lower())
+    (True, 'iyi')
     """
-    return unicodedata.normalize("NFC", word).strip()
+    return unicodedata.normalize("NFC", word.replace("i\u0307", "i")).strip()

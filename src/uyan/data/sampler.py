@@ -1,8 +1,8 @@
 """Balanced minibatches: a fixed ratio of positives, negatives and hard negatives in every one (MISSION 1.4).
 
-The order is a function of (seed, epoch, rank) alone, so that a resumed run draws what an uninterrupted one would have
-drawn. Every draw carries its own seed for the augmentation: which process computes it makes no difference. It knows
-nothing of what an item is.
+The order is a function of (seed, epoch) alone, so that a resumed run draws what an uninterrupted one would have drawn.
+Every draw carries its own seed for the augmentation: which process computes it makes no difference, and processes that
+train together go through the same batches, a share of each (`share`). It knows nothing of what an item is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,8 +53,6 @@ class BalancedBatchSampler:
         batch_size: int,
         ratio: Sequence[int] = (1, 1, 1),
         seed: int = 42,
-        rank: int = 0,
-        world_size: int = 1,
         weights: Sequence[NDArray[np.float32]] = (),
     ) -> None:
         """`sizes` are items of positives, negatives and hard negatives; no hard ones: their share is negatives'.
@@ -75,9 +73,9 @@ class BalancedBatchSampler:
         self._groups = [_groups(weights[i] if weights else None, size) for i, size in enumerate(self.sizes)]
         if not (self._groups[0] and self._groups[1]):
             raise ConfigError("the weights of all positives, or of all negatives, are 0; see data.source_weights")
-        self.seed, self.rank, self.world_size, self.epoch = seed, rank, world_size, 0
+        self.seed, self.epoch = seed, 0
         largest = max(range(len(sizes)), key=lambda i: sizes[i] if self.quotas[i] else 0)
-        self._batches = -(-sizes[largest] // (self.quotas[largest] * world_size))
+        self._batches = -(-sizes[largest] // self.quotas[largest])
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order the next iteration gives."""
@@ -89,18 +87,18 @@ class BalancedBatchSampler:
     def __iter__(self) -> Iterator[list[Draw]]:
         orders = [self._order(i) for i in range(len(SOURCES))]
         shape = (self._batches, sum(self.quotas))
-        seeds = np.random.default_rng([self.seed, self.epoch, self.rank, len(SOURCES)]).integers(0, 2**62, shape)
+        seeds = np.random.default_rng([self.seed, self.epoch, len(SOURCES)]).integers(0, 2**62, shape)
         for batch in range(self._batches):
             items = [
                 (source, int(item))
                 for source, quota, order in zip(SOURCES, self.quotas, orders, strict=True)
-                for item in order[(batch * self.world_size + self.rank) * quota :][:quota]
+                for item in order[batch * quota :][:quota]
             ]
             yield [Draw(s, i, int(seed)) for (s, i), seed in zip(items, seeds[batch], strict=True)]
 
     def _order(self, source: int) -> NDArray[np.intp]:
-        """Items of one class, as many as this epoch draws over all ranks."""
-        needed = self._batches * self.quotas[source] * self.world_size
+        """Items of one class, as many as this epoch draws."""
+        needed = self._batches * self.quotas[source]
         if not needed:
             return np.zeros(0, np.intp)
         rng = np.random.default_rng([self.seed, self.epoch, source])

@@ -7,25 +7,19 @@ Synthetic voices judge only what no real voice can: with two people who say the 
 Near-duplicate takes across splits stay only in the split that judges; within a split the same take counts once.
 """
 
-import csv
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
-from uyan.data.duplicates import DuplicateLink
-from uyan.data.duplicates import groups as connected
+from uyan.data.duplicates.duplicate_groups import DuplicateLink
+from uyan.data.duplicates.duplicate_groups import groups as connected
+from uyan.data.member import Member, Split, is_positive
 from uyan.data.probe import Probe
 from uyan.data.recording import Recording
 from uyan.errors import ConfigError, DataError, LeakageError
-from uyan.files import replacing
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
-SPLITS_FILE = "splits.csv"
-"""Where a run's folder says who is where."""
 SAME_RECORDING_SHARE = 0.1
 """Takes of a group whose durations differ by less are one recording; others merely share a part, such as a jingle."""
 _JUDGES_FIRST: tuple[Split, ...] = ("test", "validation", "train")
@@ -51,31 +45,6 @@ class SplitConfig:
             raise ConfigError("split: validation and test must be positive and leave a share for train")
         if not 0 <= self.fold < self.folds:
             raise ConfigError(f"split.fold must lie in 0..{self.folds - 1}, not {self.fold}")
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One recording's place."""
-
-    recording: Recording
-    content_sha1: str
-    """Of the decoded 16 kHz PCM."""
-    duration_s: float
-    """Decoded, whatever the manifest says."""
-    split: Split
-    group: int
-    """Near-duplicate group; its own number where there is no other take."""
-    counted: bool
-    """False for every later take of the same word or recording: it neither trains nor is scored."""
-    excluded: str = ""
-    """Why the recording takes no part at all; empty otherwise."""
-    moved_from: Split | Literal[""] = ""
-    """The split that the speaker's place on the circle would have given, where another one was empty."""
-
-    @property
-    def active(self) -> bool:
-        """Whether the recording is used."""
-        return self.counted and not self.excluded
 
 
 def circle_position(speaker_id: str, seed: int) -> float:
@@ -161,11 +130,6 @@ def judges(recordings: Sequence[Recording], probes: Sequence[Probe], groups: Ite
     for group in _with_copies(groups, probes):
         _settle_group(members, group)
     return members
-
-
-def is_positive(recording: Recording, keyword: str) -> bool:
-    """A positive is any keyword row with the recipe's label; every other keyword is negative material."""
-    return recording.kind == "keyword" and recording.label == keyword
 
 
 def _require_material(recordings: Sequence[Recording], keyword: str) -> None:
@@ -283,26 +247,3 @@ def leakage_guard(members: Sequence[Member]) -> None:
                 raise LeakageError(
                     f"{what} in {other.split} and {member.split}: {other.recording.file} and {member.recording.file}"
                 )
-
-
-def save_splits(members: Sequence[Member], path: Path) -> None:
-    """Write `splits.csv`: one row a recording, in order."""
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        columns = (
-            "path",
-            "label",
-            "speaker_id",
-            "kind",
-            "split",
-            "group",
-            "counted",
-            "excluded",
-            "content_sha1",
-            "moved",
-        )
-        table.writerow(columns)
-        for m in members:
-            r = m.recording
-            place = m.split, m.group, int(m.counted), m.excluded, m.content_sha1, m.moved_from
-            table.writerow([r.path, r.label, r.speaker_id, r.kind, *place])

@@ -5,23 +5,24 @@ one.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from uyan.errors import ManifestError
+from uyan.storage.access import read_bytes, size_of
+from uyan.storage.location import Location
 
 
-def table_bytes(path: Path, most: int) -> bytes:
-    """The whole file. Raises ManifestError where it cannot be read or has more than `most` bytes."""
+def table_bytes(path: Location, most: int) -> bytes:
+    """The whole file. Raises ManifestError where it cannot be read or has more than `most` bytes, StorageError."""
     try:
-        size = path.stat().st_size
+        size = size_of(path)
         if size > most:
             raise ManifestError(f"{path}: {size / 1e6:.6g} MB; such a table has at most {most / 1e6:.6g} MB, split it")
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as reason:
         raise ManifestError(f"{path}: cannot be read ({reason.strerror})") from reason
 
 
-def table_text(raw: bytes, path: Path) -> str:
+def table_text(raw: bytes, path: Location) -> str:
     """The text of a CSV, without a byte order mark. Raises ManifestError with the row where it is not UTF-8."""
     try:
         return raw.decode("utf-8-sig")
@@ -31,7 +32,7 @@ def table_text(raw: bytes, path: Path) -> str:
 
 
 def column_positions(
-    header: Sequence[str], required: Sequence[str], optional: Sequence[str], path: Path
+    header: Sequence[str], required: Sequence[str], optional: Sequence[str], path: Location
 ) -> dict[str, int]:
     """Where the columns that are wanted stand. Raises ManifestError where a required one is missing."""
     missing = [name for name in required if name not in header]

@@ -31,7 +31,7 @@ def change_tempo(batch: NDArray[np.float32], lengths: NDArray[np.intp], frames: 
     [0.0, 0.5, 1.0, 1.5, 2.0]
     """
     last = (lengths - 1)[:, None]
-    places = last * (np.arange(frames) / (frames - 1))
+    places = last * np.arange(frames) / (frames - 1)  # exact where the length stays what it is
     before = np.minimum(places.astype(np.intp), last - 1)
     share = (places - before).astype(np.float32)[:, :, None]
     rows = np.arange(len(batch))[:, None]

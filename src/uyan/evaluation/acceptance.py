@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from uyan.data.split import Member
+from uyan.data.member import Member
 from uyan.decision import DetectorConfig
 from uyan.evaluation.intervals import Interval, clopper_pearson
 from uyan.evaluation.scores import ScoreTrack, first_fire_hops

@@ -13,9 +13,9 @@ import numpy as np
 from uyan.audio import SAMPLE_RATE
 from uyan.audio_file import stream
 from uyan.bundle import Bundle
-from uyan.data.parallel import Progress, silent
 from uyan.data.probe import HEADER_TOLERANCE_S, HEADER_TOLERANCE_SHARE, truncation
 from uyan.decision import fire_indices
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import EvaluationError
 from uyan.evaluation.annotations import AnnotatedRecording, Annotation
 from uyan.evaluation.claims import fah_claim, share_claim

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from uyan.data.recording import is_synthetic
-from uyan.evaluation.intervals import Interval, poisson_rate
+from uyan.evaluation.intervals import Interval, poisson_rate, wider
 from uyan.evaluation.metrics import MissRateAtFah
 
 
@@ -57,6 +57,16 @@ def at_fah_text(at: Mapping[str, Any]) -> str:
     """
     verdict = "" if at["supported"] else ", not claimed" if at["met"] else ", not met"
     return f"{at['miss_rate']:.1%} ({at['false_alarms']} in {at['hours']:.2f} h){verdict}"
+
+
+def miss_bounds(judged: Mapping[str, Any]) -> Interval:
+    """The 95 % interval to show of a condition's miss rate: over speakers, or over recordings where that is wider.
+
+    >>> few = {"miss_interval": {"low": 0.16, "high": 0.84}, "speaker_interval": {"low": 0.5, "high": 0.5}}
+    >>> miss_bounds(few)
+    Interval(low=0.16, high=0.84)
+    """
+    return wider(Interval(**judged["miss_interval"]), Interval(**judged["speaker_interval"]))
 
 
 def share_claim(misses: int, positives: int, interval: Interval) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from uyan.data.split import Member
+from uyan.data.member import Member
 from uyan.decision import DetectorConfig, Scores, ballot_scores, fire_indices
 from uyan.evaluation.intervals import Interval, poisson_rate, rate_bootstrap
 from uyan.evaluation.names import data_set_names, recording_name

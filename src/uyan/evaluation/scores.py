@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uyan.bundle import Bundle
-from uyan.data.parallel import Progress, ahead, silent
 from uyan.decision import DetectorConfig, Scores, ballot_scores, fire_indices
+from uyan.engine.parallel import Progress, ahead, silent
 from uyan.errors import EvaluationError
 from uyan.evaluation.alarms import AlarmCounter
 from uyan.evaluation.calibration import threshold_grid

@@ -7,17 +7,19 @@ knows nothing of splits: that the speakers were never heard in training is the c
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from uyan.audio import SAMPLE_RATE, Samples
 from uyan.audio_file import read
 from uyan.bundle import Bundle
-from uyan.data.parallel import Progress, silent
-from uyan.data.split import Member, is_positive
+from uyan.data.member import Member, is_positive
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import EvaluationError
+from uyan.evaluation.claims import voices_claim
 from uyan.evaluation.devices import DEVICES, RATES_HZ, Device, at_rate, through_device
 from uyan.evaluation.intervals import Interval, clopper_pearson, speaker_bootstrap
 from uyan.evaluation.pooling import PerSpeaker, misses_by_speaker
@@ -90,6 +92,8 @@ class ShiftResult:
     speaker_interval: Interval
     notes: tuple[str, ...]
     """What the reader of any of these figures must know."""
+    voices: str = ""
+    """The first thing to know where machines spoke the word."""
 
 
 def shift(
@@ -119,7 +123,9 @@ def shift(
         streams = cell_streams(cell, recordings, noise, samples, seed, lead_s)
         tracks = score_streams(f"shift: {cell.name}", bundle, streams, samples, progress)
         results.append(_cell_result(cell, tracks, bundle, seed))
-    return _together(bundle, tuple(results), {m.content_sha1 for m, _ in recordings}, seed)
+    together = _together(bundle, tuple(results), {m.content_sha1 for m, _ in recordings}, seed)
+    spoken = Counter(member.recording.speaker_id for member, _ in recordings)
+    return replace(together, voices=voices_claim({speaker: (0, count) for speaker, count in spoken.items()}))
 
 
 def cell_streams(

@@ -9,17 +9,17 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from uyan.audio import SAMPLE_RATE, Samples
 from uyan.audio_file import read, read_part, stream
-from uyan.data.parallel import ahead
-from uyan.data.split import Member
+from uyan.data.member import Member
 from uyan.data.waveform import through_telephone
+from uyan.engine.parallel import ahead
 from uyan.errors import EvaluationError
 from uyan.evaluation.names import data_set_names, recording_name
+from uyan.storage.location import Location
 
 LEAD_S = 1.5
 """Quiet before a positive: more than a window of 1.0 s, so that the detector is warm (`lead_for`)."""
@@ -124,7 +124,7 @@ def _blocks(member: Member, size: int) -> Iterator[Samples]:
 def _joined(
     members: Sequence[Member],
     parts: Sequence[Samples],
-    data_sets: Mapping[Path, str],
+    data_sets: Mapping[Location, str],
     lead_s: float,
     rng: np.random.Generator,
 ) -> Stream:
@@ -137,7 +137,7 @@ def _between_quiet(
     members: Sequence[Member],
     parts: Iterable[Samples],
     sizes: Sequence[int],
-    data_sets: Mapping[Path, str],
+    data_sets: Mapping[Location, str],
     lead_s: float,
     rng: np.random.Generator,
 ) -> Stream:

@@ -25,7 +25,7 @@ def _latency(found: Mapping[str, Any]) -> str:
     onnx, detector = found["onnx"], found["detector"]
     resident = f", {detector['resident_mb']:.0f} MB resident" if detector["resident_mb"] else ""
     return (
-        f"On {found['machine']}: a window takes {onnx['mean_ms']:.3f} ms on {onnx['threads']} thread (95 % within "
+        f"On {found['machine']}: a window takes {onnx['median_ms']:.3f} ms on {onnx['threads']} thread (95 % within "
         f"{onnx['p95_ms']:.3f} ms, {onnx['passes']:,} passes); the detector {detector['cpu_s_per_audio_s']:.4f} s of "
         f"CPU time a second of audio in chunks of {detector['chunk_s']:g} s{resident}."
     )

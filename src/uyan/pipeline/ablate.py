@@ -12,13 +12,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from uyan.data.parallel import Progress, silent
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import ConfigError
+from uyan.evaluation.claims import voices_claim
 from uyan.evaluation.comparison import Difference
 from uyan.evaluation.comparison_figures import differences_figure
 from uyan.files import replacing
 from uyan.pipeline.ablation_table import AT_FAH, MAX_FAH, Comparison, compare
-from uyan.pipeline.many import RunTask, run_many
+from uyan.pipeline.many import run_many
+from uyan.pipeline.run_task import RunTask
 from uyan.pipeline.workspace import Tell, Workspace, say_nothing
 from uyan.recipe import Recipe, load_recipe
 
@@ -116,6 +118,7 @@ def _as_json(comparison: Comparison) -> dict[str, Any]:
         "at_fah": float(AT_FAH),
         "area_max_fah": MAX_FAH,
         "hours": comparison.hours,
+        "voices": voices_claim(comparison.judged),
         "notes": list(comparison.notes),
         "rows": rows,
     }

@@ -64,6 +64,8 @@ class Comparison:
     """Of the test split's negatives."""
     notes: tuple[str, ...]
     """What the reader of any of these figures must know."""
+    judged: dict[str, tuple[int, int]]
+    """Misses and recordings of each speaker who judges, in the baseline's first run."""
 
 
 def compare(metrics: Mapping[str, Sequence[dict[str, Any]]], seeds: Sequence[int]) -> Comparison:
@@ -85,7 +87,8 @@ def compare(metrics: Mapping[str, Sequence[dict[str, Any]]], seeds: Sequence[int
     }
     hours = float(baseline[0]["false_alarms"]["hours"])
     notes = _notes(rows, seeds, _unmet([run for runs in metrics.values() for run in runs]))
-    return Comparison(baseline[0]["keyword"], tuple(seeds), rows, hours, notes)
+    judged = next(iter(baseline[0]["conditions"].values()))["per_speaker"]
+    return Comparison(baseline[0]["keyword"], tuple(seeds), rows, hours, notes, judged)
 
 
 def _figures(row: str, runs: Sequence[dict[str, Any]], condition: str) -> Figures:

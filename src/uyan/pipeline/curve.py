@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from uyan.data.limit import speakers_needed, training_positives
-from uyan.data.parallel import Progress, silent
-from uyan.data.split import Member
+from uyan.data.member import Member
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import ConfigError
+from uyan.evaluation.claims import voices_claim
 from uyan.evaluation.comparison import PowerLaw, fit_power_law
 from uyan.evaluation.comparison_figures import CurveLine, learning_curve_figure
 from uyan.evaluation.intervals import Interval
@@ -22,8 +23,9 @@ from uyan.files import replacing
 from uyan.pipeline.ablate import sharing_cache
 from uyan.pipeline.ablation_table import AT_FAH
 from uyan.pipeline.evaluate import CLEAN
-from uyan.pipeline.many import RunTask, run_many
+from uyan.pipeline.many import run_many
 from uyan.pipeline.prepare import check_recordings, split_recordings
+from uyan.pipeline.run_task import RunTask
 from uyan.pipeline.workspace import Tell, Workspace, say_nothing
 from uyan.recipe import load_recipe
 
@@ -66,6 +68,12 @@ class LearningCurve:
     """None where all points have one size."""
     forecast: str
     """What more data would buy."""
+
+    @property
+    def judged(self) -> dict[str, tuple[int, int]]:
+        """Misses and recordings of each speaker who judges, at the largest point."""
+        found: dict[str, tuple[int, int]] = self.points[-1].conditions[CLEAN]["per_speaker"]
+        return found
 
 
 def measure_curve(
@@ -189,6 +197,7 @@ def save(curve: LearningCurve, out: Path) -> None:
         "keyword": curve.keyword,
         "at_fah": float(AT_FAH),
         "axis": curve.axis,
+        "voices": voices_claim(curve.judged),
         "points": [
             {"positives": p.positives, "speakers": p.speakers, "conditions": {c: _figures(p, c) for c in p.conditions}}
             for p in curve.points

@@ -8,14 +8,13 @@ from pathlib import Path
 from uyan.audio import SAMPLE_RATE
 from uyan.audio_file import write
 from uyan.data.manifest import load_manifests, save_manifest
-from uyan.data.parallel import Progress, silent
-from uyan.data.scan import scan
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import EvaluationError
 from uyan.pipeline.run import Outcome, run_until
 from uyan.pipeline.workspace import CONFIG, Tell, Workspace, say_nothing
 from uyan.recipe import load_recipe, parse_recipe
 from uyan.runtime.files import listen_to_file
-from uyan.voices.demo_corpus import DemoCorpus, demo_stream, write_demo
+from uyan.voices.demo_corpus import DemoCorpus, demo_recordings, demo_stream, write_demo
 from uyan.voices.demo_neural import neural_voices, voiceless, write_neural
 from uyan.voices.demo_text import DEMO_KEYWORD
 from uyan.voices.installed import default_folder
@@ -48,7 +47,7 @@ def run_demo(out: Path, seed: int = 42, progress: Progress = silent, tell: Tell 
     """
     corpus = write_demo(out / "corpus", seed, progress)
     manifest = corpus.folder / "manifest.csv"
-    save_manifest(scan(corpus.folder, corpus.keyword).recordings, manifest)
+    save_manifest(demo_recordings(corpus), manifest)
     neural = write_neural(out / "neural", default_folder(), seed, progress)
     tell(_who_speaks(corpus, neural))
     raw = {

@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from uyan import __version__
-from uyan.data.split import Member, leakage_guard
+from uyan.data.member import Member
+from uyan.data.split import leakage_guard
 from uyan.evaluation.figures import det_figure, save_det_csv
 from uyan.evaluation.scores import ScoreTrack
 from uyan.evaluation.track_file import TrackSet, save_tracks
@@ -15,7 +16,7 @@ from uyan.pipeline.calibrate import Calibrated
 from uyan.pipeline.held_out import LEARNT_FROM
 from uyan.pipeline.measure import CLEAN as CLEAN
 from uyan.pipeline.measure import Task, measure
-from uyan.pipeline.near_test import near_members
+from uyan.pipeline.near_test import near_members, near_warnings
 from uyan.pipeline.prepare import Material, data_summary
 from uyan.pipeline.training_report import training_report
 from uyan.pipeline.workspace import Workspace
@@ -74,7 +75,11 @@ def _near(run: Workspace, material: Material) -> list[Member]:
     speakers = frozenset(m.recording.speaker_id for m in heard if m.recording.speaker_known)
     learnt = Learnt(speakers, frozenset(m.content_sha1 for m in heard))
     probes = run.cache_folder / "near-probes.parquet"
-    return near_members(run.near_manifests, run.recipe.keyword, learnt, run.progress, run.recipe.cache.workers, probes)
+    manifests, workers = run.near_manifests, run.recipe.cache.workers
+    near = near_members(manifests, run.recipe.keyword, learnt, run.progress, workers, probes)
+    for warning in near_warnings(near, learnt):
+        run.warn(warning)
+    return near
 
 
 def _save_tracks(

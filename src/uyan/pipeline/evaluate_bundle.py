@@ -5,6 +5,7 @@ Recordings that its run trained or validated on do not judge it (`held_out`). It
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -17,9 +18,10 @@ from uyan import __version__
 from uyan.audio import SAMPLE_RATE
 from uyan.audio_file import read_part, write
 from uyan.bundle import Bundle, load
-from uyan.data.parallel import Progress, silent
+from uyan.data.licences import licence_names
+from uyan.data.member import Member
 from uyan.data.probe import file_sha1
-from uyan.data.split import Member
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import EvaluationError, TrainingError
 from uyan.evaluation.annotated import judge_recordings, quiet_hours
 from uyan.evaluation.annotations import AnnotatedRecording, load_annotations
@@ -34,11 +36,12 @@ from uyan.model.network import Network
 from uyan.pipeline.held_out import HeldOut, held_out
 from uyan.pipeline.kfold import kfold
 from uyan.pipeline.measure import Measured, Task, measure
-from uyan.pipeline.near_test import near_members
+from uyan.pipeline.near_test import near_members, near_recordings, near_warnings
 from uyan.pipeline.run_folder import NotThere, RunFolder, Wrong, nearest_base
 from uyan.pipeline.workspace import Tell, Workspace, say_nothing
 from uyan.recipe import EvaluationConfig
 from uyan.report.page import make_report
+from uyan.storage.location import Location
 from uyan.training.trunk import Learnt
 
 METRICS, TRACKS, LATENCY = "metrics.json", "tracks.npz", "latency.json"
@@ -56,12 +59,12 @@ NO_SPEAKERS = (
 
 def evaluate_bundle(
     path: Path,
-    manifests: Sequence[Path],
+    manifests: Sequence[Location],
     out: Path,
     workers: int | None = None,
     progress: Progress = silent,
     annotations: Sequence[Path] = (),
-    near: Sequence[Path] = (),
+    near: Sequence[Location] = (),
 ) -> dict[str, Any]:
     """Judge the bundle; write figures, curves, tracks and snippets below `out`. Returns what `metrics.json` holds.
 
@@ -71,6 +74,7 @@ def evaluate_bundle(
     """
     bundle, harder = load(path), EvaluationConfig()
     annotated = _annotated(annotations, bundle)
+    near_recordings(near, bundle.info.label)  # before the others are decoded
     out.mkdir(parents=True, exist_ok=True)
     judges = held_out(bundle, manifests, progress, workers, out / "probes.parquet")
     _require_unheard(annotated, judges.learnt)
@@ -87,6 +91,7 @@ def evaluate_bundle(
     )
     measured = measure(task, progress)
     metrics = _metrics(bundle, judges, measured)
+    metrics["warnings"] += near_warnings(task.near, judges.learnt)
     if annotated:
         metrics["annotated"] = _judged_annotated(bundle, annotated, out, progress)
         metrics["warnings"].append(NO_SPEAKERS)
@@ -194,11 +199,11 @@ def _data(judges: HeldOut) -> dict[str, Any]:
         "noise_hours": hours(judges.noise),
         "left_out": judges.left_out,
         "data_sets": sorted({m.recording.root.name for m in judges.members}),
-        "licenses": sorted({m.recording.license for m in judges.members if m.recording.license}),
+        "licenses": licence_names(Counter(m.recording.license for m in judges.members)),
     }
 
 
-def _snippets(alarms: Sequence[Mapping[str, Any]], files: Mapping[str, Path], folder: Path) -> list[dict[str, Any]]:
+def _snippets(alarms: Sequence[Mapping[str, Any]], files: Mapping[str, Location], folder: Path) -> list[dict[str, Any]]:
     """The alarms, each with the `snippet` (WAV in `folder`) that holds what the detector heard."""
     for earlier in folder.glob("[0-9][0-9].wav"):
         earlier.unlink()

@@ -16,8 +16,8 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
+from uyan.data.member import SPLITS_FILE
 from uyan.data.recording import unknown_speaker_id
-from uyan.data.split import SPLITS_FILE
 from uyan.errors import DataError
 from uyan.files import replacing
 from uyan.pipeline.run_folder import NotThere, RunFolder, Wrong

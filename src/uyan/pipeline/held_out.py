@@ -10,18 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uyan.audio import Samples
 from uyan.audio_file import read_part
 from uyan.bundle import Bundle
 from uyan.data.check import CheckReport, check
-from uyan.data.duplicates import find_groups
+from uyan.data.duplicates.duplicate_groups import find_groups
 from uyan.data.manifest import load_manifests
-from uyan.data.parallel import Progress, silent
+from uyan.data.member import Member, is_positive
 from uyan.data.recording import Recording, unknown_speakers
-from uyan.data.split import Member, is_positive, judges
+from uyan.data.split import judges
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import EvaluationError
 from uyan.pipeline.heard import heard_in
 from uyan.pipeline.run_folder import RunFolder
+from uyan.storage.location import Location
 from uyan.training.trunk import Learnt
 
 LEARNT_FROM = ("train", "validation")
@@ -51,7 +52,7 @@ class HeldOut:
 
 def held_out(
     bundle: Bundle,
-    manifests: Sequence[Path],
+    manifests: Sequence[Location],
     progress: Progress = silent,
     workers: int | None = None,
     probes: Path | None = None,
@@ -67,7 +68,7 @@ def held_out(
         f"{gap}: whether the detector has heard these speakers before cannot be checked, and the figures may flatter"
         for gap in heard.gaps
     ]
-    members, reasons = unheard(report, heard.learnt, progress)
+    members, reasons = unheard(report, heard.learnt, progress, workers)
     kept = [member for member, reason in zip(members, reasons, strict=True) if not reason]
     if unknown := unknown_speakers([m.recording for m in kept]):
         warnings.append(f"{unknown} recording(s) have no speaker_id: whether the detector knows the voice is unknown")
@@ -79,27 +80,27 @@ def held_out(
     return HeldOut(positives, negatives, noise, left_out, tuple(warnings), heard.learnt)
 
 
-def unheard(report: CheckReport, learnt: Learnt, progress: Progress = silent) -> tuple[list[Member], list[str]]:
+def unheard(
+    report: CheckReport, learnt: Learnt, progress: Progress = silent, workers: int | None = None
+) -> tuple[list[Member], list[str]]:
     """The usable recordings, room responses aside, and why each of them may not judge; empty where it may."""
-    members = [m for m in _members(report, learnt, progress) if m.recording.kind != "rir"]
+    members = [m for m in _members(report, learnt, progress, workers) if m.recording.kind != "rir"]
     return members, _reasons(members, learnt)
 
 
-def _members(report: CheckReport, learnt: Learnt, progress: Progress) -> list[Member]:
+def _members(report: CheckReport, learnt: Learnt, progress: Progress, workers: int | None) -> list[Member]:
     """The usable recordings and which of them are one take; not asked of two that are left out anyway."""
     recordings = [recording for recording, _ in report.good]
     found = [probe for _, probe in report.good]
-
-    def load(number: int, start_s: int, stop_s: int) -> Samples:
-        return read_part(recordings[number].file, start_s, stop_s)
 
     settled = {
         number
         for number, (recording, probe) in enumerate(report.good)
         if _knows(learnt, recording) or probe.content_sha1 in learnt.sha1s
     }
-    prints = [probe.fingerprint for probe in found]
-    return judges(recordings, found, find_groups(prints, load, settled=settled, progress=progress))
+    prints, files = [probe.fingerprint for probe in found], [recording.file for recording in recordings]
+    groups = find_groups(prints, files, read_part, settled=settled, workers=workers, progress=progress)
+    return judges(recordings, found, groups)
 
 
 def _knows(learnt: Learnt, recording: Recording) -> bool:

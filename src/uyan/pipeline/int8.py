@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from uyan.bundle import Bundle
-from uyan.data.parallel import Progress
-from uyan.data.split import Member
+from uyan.data.member import Member
+from uyan.engine.parallel import Progress
 from uyan.errors import EvaluationError
 from uyan.evaluation.intervals import Interval, change_bootstrap, poisson_rate
 from uyan.evaluation.latency import onnx_times
@@ -74,7 +74,7 @@ def _examples(run: Workspace, material: Material) -> list[Features]:
     found: list[Features] = []
     for members in (material.positives("train", keyword), material.negatives("train", keyword)):
         for member in _drawn(members, EXAMPLES // 2, rng):
-            features = np.asarray(material.cache.get(member.content_sha1), np.float32)[:, : EXAMPLE_WINDOWS * shortest]
+            features = material.cache.part(member.content_sha1, 0, EXAMPLE_WINDOWS * shortest).astype(np.float32)
             missing = shortest - features.shape[1]
             found.append(np.pad(features, ((0, 0), (0, max(0, missing))), mode="edge"))
     return found

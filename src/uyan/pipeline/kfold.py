@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from uyan import __version__
-from uyan.data.parallel import Progress, silent
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import ConfigError
 from uyan.evaluation.figures import event_curves_figure
 from uyan.evaluation.pooling import (
@@ -26,7 +26,8 @@ from uyan.evaluation.pooling import (
 from uyan.evaluation.track_file import load_tracks
 from uyan.files import replacing
 from uyan.pipeline.evaluate import TRACKS
-from uyan.pipeline.many import RunTask, run_many
+from uyan.pipeline.many import run_many
+from uyan.pipeline.run_task import RunTask
 from uyan.pipeline.workspace import Tell, say_nothing
 from uyan.recipe import Recipe
 

@@ -13,14 +13,14 @@ import numpy as np
 from uyan.audio import SAMPLE_RATE, Samples
 from uyan.audio_file import read
 from uyan.bundle import Bundle
-from uyan.data.parallel import Progress, silent
-from uyan.data.split import Member
+from uyan.data.member import Member
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import EvaluationError
 from uyan.evaluation.acceptance import accept_rates, accept_text
-from uyan.evaluation.claims import at_fah_claim, at_fah_refusal, fah_claim, share_claim
+from uyan.evaluation.claims import at_fah_claim, at_fah_refusal, fah_claim, miss_bounds, share_claim
 from uyan.evaluation.detection_latency import detection_latency, word_end_s
 from uyan.evaluation.false_alarms import loudest_alarms, rates_by, source_of, speaker_interval
-from uyan.evaluation.intervals import Interval, clopper_pearson, poisson_rate, speaker_bootstrap, wider
+from uyan.evaluation.intervals import clopper_pearson, poisson_rate, speaker_bootstrap, wider
 from uyan.evaluation.metrics import (
     DetCurve,
     EventCurve,
@@ -262,7 +262,7 @@ def _clip_level(
 def _claims(alarms: Mapping[str, Any], clean: Mapping[str, Any], curve: EventCurve) -> dict[str, str]:
     """What may be quoted, and what is refused, in words."""
     misses, positives = clean["misses"], clean["positives"]
-    interval = wider(Interval(**clean["miss_interval"]), Interval(**clean["speaker_interval"]))
+    interval = miss_bounds(clean)
     claims = {
         "false alarms": fah_claim(alarms["events"], alarms["hours"]),
         "misses, clean": share_claim(misses, positives, interval),
@@ -277,7 +277,7 @@ def _not_measured(task: Task, noise: Samples | None) -> list[str]:
     if not task.telephone:
         found.append("misses through a telephone: switched off")
     if not task.near:
-        found.append("near words (half of the word, rhymes …): no recordings of them were given")
+        found.append("near words (half of the word, rhymes …): no recordings of them were given here")
     if len({m.recording.speaker_id for m in task.positives}) == 1:
         found.append("other voices: all positives are of one speaker")
     return found

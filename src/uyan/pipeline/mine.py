@@ -2,7 +2,8 @@
 
 Each round is a function of the weights at the end of a phase and lies in `training/` once it is done, so that a run
 interrupted anywhere, in the middle of a scan too, goes on to the same result. After the first round the network also
-says where the word is in each positive. It knows nothing of the loop that calls it.
+says where the word is in each positive. The first of several processes mines, for all. It knows nothing of the loop
+that calls it.
 """
 
 import json
@@ -20,20 +21,24 @@ from uyan.pipeline.mine_audio import cache_pooled, scan_manifests
 from uyan.pipeline.prepare import Material, example_maker
 from uyan.pipeline.workspace import Workspace
 from uyan.training.align import relocate_words
+from uyan.training.dense import ScanSource
 from uyan.training.fit import Mine
-from uyan.training.mining import ScanSource, scan
+from uyan.training.mining import scan
 
 SCANS, WORDS = "scans.json", "words.json"
+MARK = ".at-work-mining"
 
 
 def miner(run: Workspace, material: Material) -> Mine:
     """What `fit` calls between its phases."""
 
     def mine(number: int, network: Network) -> ExampleMaker:
-        if not _pool_file(run, number).is_file():
-            _mine(run, material, network, number)
-        pool = load_pool(_pool_file(run, number))
-        words = _load_words(run) if run.recipe.mining.relocate else material.words
+        def mined() -> tuple[Pool, dict[str, Span] | None]:
+            if not _pool_file(run, number).is_file():
+                _mine(run, material, network, number)
+            return load_pool(_pool_file(run, number)), _load_words(run) if run.recipe.mining.relocate else None
+
+        pool, words = run.ranks.from_first(mined)
         return example_maker(run, material, "train", words, [Segment(window.key, window.start) for window in pool])
 
     return mine
@@ -47,7 +52,8 @@ def _mine(run: Workspace, material: Material, network: Network, number: int) -> 
         words = relocate_words(network, material.cache, material.words, tail_frames, run.progress)
         _write_json(run.training / WORDS, {sha1: asdict(span) for sha1, span in words.items()})
     old = load_pool(_pool_file(run, number - 1)) if number > 1 else ()
-    found = scan(network, material.cache, scan_sources(run, material), config, number, run.progress)
+    sources, workers = scan_sources(run, material), run.recipe.cache.workers
+    found = scan(network, material.cache, sources, config, number, run.progress, workers, run.training / MARK)
     if more := scan_manifests(run, material, network, number):
         found = joined([found, more], config.max_windows)
     pool = merge(old, found.windows, config.max_windows, run.window_frames)

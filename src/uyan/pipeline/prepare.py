@@ -8,35 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uyan.audio import Samples
 from uyan.audio_file import read_part
 from uyan.data.cache import FeatureCache, extract
 from uyan.data.check import CheckReport, check, write_quarantine
-from uyan.data.duplicates import find_groups
+from uyan.data.duplicates.duplicate_groups import find_groups
 from uyan.data.examples import ExampleMaker, Positive, Segment, crop_frames, segments
-from uyan.data.licences import forbids_commercial_use
+from uyan.data.licences import forbids_commercial_use, licence_names
 from uyan.data.limit import expectation, limit_positives, training_positives, without_synthetic
 from uyan.data.locate import Span, locate_word
 from uyan.data.manifest import load_manifests
+from uyan.data.member import SPLITS, SPLITS_FILE, Member, Split, is_positive, save_splits
 from uyan.data.mixing import draw_weights
 from uyan.data.recording import unknown_speakers
-from uyan.data.split import (
-    SPLITS,
-    SPLITS_FILE,
-    Member,
-    Split,
-    assign,
-    is_positive,
-    leakage_guard,
-    save_splits,
-)
+from uyan.data.split import assign, leakage_guard
 from uyan.data.variant_features import extract_variants
 from uyan.data.variants import VariantTable
 from uyan.errors import DataError
 from uyan.files import replacing
 from uyan.frontend import Cmvn, seconds_to_frames
+from uyan.pipeline.feature_room import feature_bytes
 from uyan.pipeline.window import settle_window
 from uyan.pipeline.workspace import Workspace
+from uyan.storage.folder import list_folder
 
 QUARANTINED_SHOWN = 20
 DUPLICATES_VERSION = 1
@@ -80,7 +73,10 @@ class Material:
 
 
 def check_recordings(run: Workspace) -> CheckReport:
-    """Decode everything; stop when too much of it is unusable."""
+    """Decode everything; stop when too much of it is unusable, and before that where a needed store is unreadable."""
+    cache = run.cache()
+    if cache.store is not None and not cache.folder.exists():
+        list_folder(cache.store)
     recordings = load_manifests(run.manifests)
     workers, probes = run.recipe.cache.workers, run.cache_folder / "probes.parquet"
     report = check(recordings, workers=workers, progress=run.progress, cache_file=probes)
@@ -142,11 +138,9 @@ def _duplicate_groups(run: Workspace, report: CheckReport) -> list[list[int]]:
     found = _remembered(memory)
     if found is None:
         prints = [report.good[i][1].fingerprint for i in chosen]
-
-        def load(number: int, start_s: int, stop_s: int) -> Samples:
-            return read_part(report.good[chosen[number]][0].file, start_s, stop_s)
-
-        found = find_groups(prints, load, progress=run.progress)
+        files = [report.good[i][0].file for i in chosen]
+        workers, mark = run.recipe.cache.workers, run.given_up().mark("duplicates")
+        found = find_groups(prints, files, read_part, workers=workers, progress=run.progress, mark=mark)
         with replacing(memory) as partial:
             partial.write_text(json.dumps(found), encoding="utf-8")
     return [[chosen[number] for number in group] for group in found]
@@ -166,19 +160,23 @@ def make_features(run: Workspace, members: Sequence[Member]) -> Material:
     leakage_guard(members)
     cache = run.cache()
     spoken = [m for m in members if m.active and m.recording.kind != "rir" and m.split != "test"]
-    extract([(m.recording.file, m.content_sha1) for m in spoken], cache, run.recipe.cache.workers, run.progress)
+    given_up, workers = run.given_up(), run.recipe.cache.workers
+    extract([(m.recording.file, m.content_sha1) for m in spoken], cache, workers, run.progress, given_up)
     train = [m for m in spoken if m.split == "train"]
-    cmvn = Cmvn.merge(Cmvn.of(cache.mapped(m.content_sha1), cache.config) for m in train)
+    cmvn = Cmvn.merge(Cmvn.of(cache.read(m.content_sha1), cache.config) for m in train)
     cmvn.save(run.out / "stats.json")
     positives = [m for m in spoken if is_positive(m.recording, run.recipe.keyword)]
     words = {m.content_sha1: _word(m, cache) for m in positives}
     settle_window(run, list(words.values()))
-    rooms = sorted((m.content_sha1, m.recording.file) for m in members if m.recording.kind == "rir" and m.active)
+    run.feature_bytes = feature_bytes(members, run.recipe)
+    rooms = sorted(
+        ((m.content_sha1, m.recording.file) for m in members if m.recording.kind == "rir" and m.active), key=str
+    )
     table = VariantTable(run.recipe.variants, tuple(sha1 for sha1, _ in rooms))
     material = Material(list(members), cache, cmvn, words, table)
     wanted = [(m.recording.file, m.content_sha1, material.variant_count(m, run.recipe.keyword)) for m in train]
     responses = [(file, sha1) for sha1, file in rooms]
-    extract_variants(wanted, responses, cache, run.recipe.variants, run.recipe.cache.workers, run.progress)
+    extract_variants(wanted, responses, cache, run.recipe.variants, workers, run.progress, given_up)
     return material
 
 
@@ -231,8 +229,8 @@ def stretches(run: Workspace, material: Material, members: Sequence[Member]) -> 
     length = crop_frames(run.recipe.batches, run.window_frames)
     found: list[Segment] = []
     heard: list[Member] = []
-    for member in members:
-        frames = material.cache.mapped(member.content_sha1).shape[1]
+    lengths = material.cache.lengths([member.content_sha1 for member in members])
+    for member, frames in zip(members, lengths.tolist(), strict=True):
         found += segments(member.content_sha1, frames, length, material.variant_count(member, run.recipe.keyword))
         heard += [member] * (len(found) - len(heard))
     return [segment._replace(weight=weight) for segment, weight in zip(found, _weights(run, heard), strict=True)]
@@ -269,7 +267,7 @@ def data_summary(run: Workspace, members: Sequence[Member]) -> dict[str, Any]:
         "repeated_takes": sum(not m.counted for m in members),
         "quarantined": len(run.quarantined),
         "quarantined_first": run.quarantined[:QUARANTINED_SHOWN],
-        "licenses": sorted(filter(None, licenses)),
+        "licenses": licence_names(licenses),
         "restricted": _restricted(licenses),
     }
 

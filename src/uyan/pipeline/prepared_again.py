@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from uyan.data.parallel import Progress
-from uyan.data.split import SPLITS_FILE
+from uyan.data.member import SPLITS_FILE
+from uyan.engine.parallel import Progress
 from uyan.errors import AudioError, ConfigError, DataError, LeakageError
 from uyan.pipeline.prepare import Material, check_recordings, make_features, split_recordings
 from uyan.pipeline.run_folder import STATS, NotThere, RunFolder, Wrong, nearest_base
 from uyan.pipeline.workspace import Workspace
+from uyan.storage.access import is_file
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def prepared_again(run: RunFolder, base: Path | None, progress: Progress) -> Ite
 
 
 def _require_manifests(run: RunFolder, there: Workspace) -> None:
-    missing = next((source for source in there.sources if not source.is_file()), None)
+    missing = next((source for source in there.sources if not is_file(source)), None)
     if missing:
         raise NotThere(f"{missing} is not there")
     if there.manifests_digest() != run.metrics["manifests_sha256"]:

@@ -11,7 +11,8 @@ from uyan.bundle import load
 from uyan.data.examples import ExampleMaker
 from uyan.data.items import Positive
 from uyan.data.locate import locate_word
-from uyan.data.split import Member, Split, leakage_guard
+from uyan.data.member import Member, Split
+from uyan.data.split import leakage_guard
 from uyan.errors import DataError
 from uyan.export.onnx import check_parity
 from uyan.model.network import Network

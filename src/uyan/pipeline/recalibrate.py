@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uyan.data.parallel import Progress
+from uyan.engine.parallel import Progress
 from uyan.pipeline.calibrate import Calibrated, calibrate
 from uyan.pipeline.prepared_again import prepared_again
 from uyan.pipeline.run_folder import RunFolder, Wrong

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from uyan.recipe import NO_EFFECT, Recipe
+from uyan.recipe import APART, NO_EFFECT, Recipe
 
 LONGEST_SHOWN = 60
 """Characters of a value."""
@@ -12,15 +12,16 @@ LONGEST_SHOWN = 60
 
 def training_changes(before: Recipe, now: Recipe) -> list[str]:
     """One line a field, such as `training.epochs: 20 there, 30 here`; none for what changes no weight."""
-    there, here = (recipe.model_dump(mode="json", exclude={"cache", "evaluation"}) for recipe in (before, now))
-    return list(_changes(there, here))
+    there, here = (recipe.model_dump(mode="json", exclude={*APART, "evaluation"}) for recipe in (before, now))
+    return list(changes(there, here))
 
 
-def _changes(there: Mapping[str, Any], here: Mapping[str, Any], section: str = "") -> Iterator[str]:
+def changes(there: Mapping[str, Any], here: Mapping[str, Any], section: str = "") -> Iterator[str]:
+    """The same of a recipe's sections as JSON has them; `section` stands before every field's name."""
     for name, value in here.items():
         field, other = f"{section}{name}", there.get(name)
         if isinstance(value, Mapping) and isinstance(other, Mapping):
-            yield from _changes(other, value, f"{field}.")
+            yield from changes(other, value, f"{field}.")
         elif value != other and tuple(field.split(".")) not in NO_EFFECT:
             yield f"{field}: {_shown(other)} there, {_shown(value)} here"
 

@@ -16,7 +16,8 @@ from uyan.bundle import MAX_BUNDLE_BYTES, Bundle
 from uyan.errors import ConfigError
 from uyan.model.network import Network, NetworkConfig
 from uyan.pipeline.workspace import CONFIG, Workspace
-from uyan.recipe import Recipe, load_recipe, settings_digest
+from uyan.recipe import APART, Recipe, load_recipe, settings_digest
+from uyan.storage.access import is_file
 from uyan.training.fit import WEIGHTS, load_weights
 
 METRICS, STATS, CARD, TRACKS = "metrics.json", "stats.json", "model_card.md", "tracks.npz"
@@ -78,7 +79,7 @@ class RunFolder:
 
         A field that uyan got since then has no part in it.
         """
-        return settings_digest({k: v for k, v in self.fields.items() if k not in ("cache", *left_out)})
+        return settings_digest({k: v for k, v in self.fields.items() if k not in {*APART, *left_out}})
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -116,7 +117,7 @@ class RunFolder:
 def nearest_base(run: RunFolder) -> Path:
     """The nearest folder, from the run's upwards, in which the recipe's manifests are. Raises NotThere for none."""
     for folder in (run.path.resolve(), *run.path.resolve().parents):
-        if all(manifest.is_file() for manifest in Workspace(run.recipe, folder, run.path).manifests):
+        if all(is_file(manifest) for manifest in Workspace(run.recipe, folder, run.path).manifests):
             return folder
     raise NotThere("the manifests are not found from the run's folder upwards; name the recipe's folder with --base")
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from uyan.data.augment import mix_background
 from uyan.data.cache import HalfFeatures, to_single
-from uyan.data.split import Member
-from uyan.evaluation.metrics import area_over_fah, miss_rate_at_fah
+from uyan.data.member import Member
+from uyan.decision import DetectorConfig
+from uyan.evaluation.metrics import EventCurve, MissRateAtFah, area_over_fah, miss_rate_at_fah
 from uyan.evaluation.scores import ScoreTrack, strict_curve
 from uyan.evaluation.streams import GAP_S, JOINED_S, SHORT_S, TAIL_S, hiss
 from uyan.frontend import HOP_S, log_mel, seconds_to_frames
@@ -23,7 +24,7 @@ from uyan.pipeline.prepare import Material
 from uyan.pipeline.workspace import Workspace
 from uyan.training.best import Judge, Judgement
 from uyan.training.dense import Piece, ScanSource, cut, dense_margins, evaluating
-from uyan.training.mining import keyword_scores
+from uyan.training.tally import keyword_scores
 
 NOISY_DB = 5.0
 """Clean validation positives alone are soon all heard and tell epochs no longer apart."""
@@ -47,21 +48,34 @@ class FeatureStream:
 def validation_judge(run: Workspace, material: Material) -> Judge:
     """Judges a network by its mean miss rate at the target FAH, clean and in noise, then by the area over 0–2 FAH."""
     streams = ValidationStreams(run, material)
-    config, target_fah = run.recipe.detector, run.recipe.calibration.target_fah
-    reach_fah = max(MAX_FAH, target_fah)
+    target_fah = run.recipe.calibration.target_fah
 
     def judge(network: Network) -> Judgement:
-        negatives = score_features(network, streams.negatives, config.hop_s)
-        misses, areas = [], []
-        for positives in streams.positives.values():
-            curve = strict_curve(score_features(network, positives, config.hop_s), negatives, config, reach_fah)
-            at_target = miss_rate_at_fah(curve, target_fah)
-            misses.append(at_target.miss_rate if at_target.met else 1.0)
-            areas.append(area_over_fah(curve, MAX_FAH))
+        heard = heard_on_validation(network, streams, run.recipe.detector, target_fah)
+        misses = [missed_at(curve, target_fah).miss_rate for _, curve in heard.values()]
+        areas = [area_over_fah(curve, MAX_FAH) for _, curve in heard.values()]
         miss_rate, area = float(np.mean(misses)), float(np.mean(areas))
         return Judgement((miss_rate, area), {"val_miss_rate": miss_rate, "val_area": area})
 
     return judge
+
+
+def heard_on_validation(
+    network: Network, streams: "ValidationStreams", config: DetectorConfig, target_fah: float
+) -> dict[str, tuple[list[ScoreTrack], EventCurve]]:
+    """Condition → scores of the positives, and their curve against the negatives up to the target FAH and `MAX_FAH`."""
+    negatives = score_features(network, streams.negatives, config.hop_s)
+    reach_fah, heard = max(MAX_FAH, target_fah), {}
+    for condition, positives in streams.positives.items():
+        tracks = score_features(network, positives, config.hop_s)
+        heard[condition] = tracks, strict_curve(tracks, negatives, config, reach_fah)
+    return heard
+
+
+def missed_at(curve: EventCurve, target_fah: float) -> MissRateAtFah:
+    """What is missed at the target FAH: everything, where no threshold keeps to it."""
+    found = miss_rate_at_fah(curve, target_fah)
+    return found if found.met else replace(found, misses=found.positives, miss_rate=1.0)
 
 
 def score_features(network: Network, streams: Sequence[FeatureStream], hop_s: float) -> list[ScoreTrack]:
@@ -107,7 +121,7 @@ class ValidationStreams:
         return log_mel(hiss(seconds, self._rng), self._config).astype(np.float16)
 
     def _features(self, member: Member) -> HalfFeatures:
-        return np.asarray(self._material.cache.mapped(member.content_sha1))
+        return self._material.cache.read(member.content_sha1)
 
     def _positive(self, member: Member) -> FeatureStream:
         clip = self._features(member)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from uyan.bundle import load
-from uyan.data.parallel import Progress, silent
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import EvaluationError
 from uyan.evaluation.shift import SAMPLES, ShiftResult, shift, table
 from uyan.evaluation.shift_figure import heat_map, measured_responses, responses_figure
@@ -20,13 +20,14 @@ from uyan.frontend import HOP_S
 from uyan.pipeline.evaluate_bundle import METRICS, PAGE
 from uyan.pipeline.held_out import held_out
 from uyan.report.page import make_report
+from uyan.storage.location import Location
 
 REPORT, TABLE, MAP, RESPONSES = "shift.json", "shift.csv", "shift.png", "shift_devices.png"
 
 
 def shift_bundle(
     path: Path,
-    manifests: Sequence[Path],
+    manifests: Sequence[Location],
     out: Path,
     samples: int = SAMPLES,
     seed: int = 42,

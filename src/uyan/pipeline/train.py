@@ -9,6 +9,7 @@ from uyan.files import replacing
 from uyan.model.network import Network, parameter_count
 from uyan.pipeline.heard import Listed, write_listed
 from uyan.pipeline.learning_rate import peak_learning_rate
+from uyan.pipeline.loading import naming_full_gpu, resident_features
 from uyan.pipeline.mine import miner
 from uyan.pipeline.prepare import Material, example_maker
 from uyan.pipeline.pretrain import initial_network
@@ -22,32 +23,37 @@ COLUMNS = ("epoch", "loss", "lr", "grad norm", "EMA", "hard", "val loss", "val m
 WIDTHS = (7, 8, 9, 9, 7, 5, 8, 8, 8, 6)
 
 
+@naming_full_gpu()
 def train_network(run: Workspace, material: Material) -> Network:
-    """Train, or resume, or load what was trained before. Raises DataError when that was on other recordings."""
-    recipe, digest = run.recipe, run.recipe.training_digest()
-    pin_recordings(run, material, checked_trunk(run, material.members) if run.start_file else None)
+    """Train, or resume, or load what was trained before. Raises DataError when that was on other recordings.
+
+    All of `run.ranks` call it, with the same material.
+    """
+    recipe, digest, ranks = run.recipe, run.recipe.training_digest(), run.ranks
+    ranks.from_first(lambda: _pin(run, material))
     if (run.training / WEIGHTS).is_file():
         network = Network(recipe.network, recipe.frontend.mels, run.window_frames)
         load_weights(network, run.training / WEIGHTS, digest)
         return network
-    train = example_maker(run, material, "train")
+    train, validation = example_maker(run, material, "train"), example_maker(run, material, "validation")
     positives, negatives = (len(train.sources[source]) for source in ("positive", "negative"))
-    network = initial_network(run, material)
+    network = ranks.from_first(lambda: initial_network(run, material))
     run.tell(
         f"training on {positives} positives and {negatives} stretches of negatives; "
         f"{recipe.network.size} network, {parameter_count(network):,} parameters"
     )
     data = FitData(
         train=train,
-        validation=example_maker(run, material, "validation"),
+        validation=validation,
         cmvn=material.cmvn,
         mine=miner(run, material),
-        judge=validation_judge(run, material),
+        judge=validation_judge(run, material) if ranks.first else None,
+        resident=resident_features(run, train, validation),
     )
-    rate = peak_learning_rate(run, network, data)
+    rate = ranks.from_first(lambda: peak_learning_rate(run, network, data))
     # With a pool: most of the training has one, and its batches leave the negatives their smallest share.
     config = recipe.training.resolved(len(batch_sampler(train, recipe.batches, recipe.training.seed, hard=1)))
-    plan = FitPlan(recipe.batches, config, rate, recipe.mining.rounds, digest, run.training)
+    plan = FitPlan(recipe.batches, config, rate, recipe.mining.rounds, digest, run.training, ranks)
     torch.manual_seed(recipe.training.seed)
     return fit(network, data, plan, FitWatch(run.progress, run.tell, _EpochTable(run, config.epoch_count)))
 
@@ -78,6 +84,10 @@ class _EpochTable:
             f"{minutes}:{seconds:02d}",
         )
         self._run.tell("  ".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True)))
+
+
+def _pin(run: Workspace, material: Material) -> None:
+    pin_recordings(run, material, checked_trunk(run, material.members) if run.start_file else None)
 
 
 def pin_recordings(run: Workspace, material: Material, start: Trunk | None) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uyan.bundle import load
-from uyan.data.split import Member
+from uyan.data.member import Member
 from uyan.errors import ConfigError
 from uyan.export.onnx_weights import bundle_weights
 from uyan.frontend import HOP_S

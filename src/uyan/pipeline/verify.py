@@ -19,7 +19,7 @@ import numpy as np
 from uyan import __version__
 from uyan.bundle import load
 from uyan.container import CHECKSUM_KEY
-from uyan.data.parallel import Progress, silent
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import BundleError, ConfigError, UyanError
 from uyan.evaluation.scores import false_alarm_hops, missed
 from uyan.evaluation.track_file import load_tracks

@@ -1,4 +1,4 @@
-"""What a report shows, as it lies in the JSON files of evaluations, runs and K-folds.
+"""What a report shows of an evaluation, as it lies in its JSON file; `run_contents` and `kfold_contents` go on.
 
 Only the fields that the page shows are named here; files may hold more. A figure that is no number does not validate:
 what lies in a folder may come from strangers. It knows nothing of files, pages or pictures.
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from uyan.evaluation.detection_latency import DetectionLatency
 from uyan.evaluation.false_alarms import SourceRate
-from uyan.evaluation.intervals import Interval
+from uyan.evaluation.intervals import Interval, wider
 from uyan.evaluation.metrics import Confusion
 
 PerSpeaker = dict[str, tuple[int, int]]
@@ -47,6 +47,11 @@ class Condition(Missed):
     at_fah: dict[str, AtFah]
     per_speaker: PerSpeaker
     latency: DetectionLatency | None = None
+
+    @property
+    def bounds(self) -> Interval:
+        """The interval to quote."""
+        return wider(self.miss_interval, self.speaker_interval)
 
 
 class Alarms(Part):
@@ -181,117 +186,3 @@ class Metrics(Part):
     not_measured: list[str]
     warnings: list[str]
     annotated: Annotated | None = None
-
-
-class SplitFacts(Part):
-    """How large one split of a run is."""
-
-    positives: int
-    positive_speakers: int
-    synthetic_positives: int
-    synthetic_speakers: int
-    negative_hours: FiniteFloat
-    synthetic_hours: FiniteFloat
-    negative_speakers: int
-
-
-class MiningRound(Part):
-    """One search for negatives that the network of the time took for the word."""
-
-    round: int
-    recordings: int
-    hours_scanned: FiniteFloat
-    windows_found: int
-    windows_in_pool: int
-
-
-class HardNegatives(Part):
-    """What all rounds came to."""
-
-    windows: int
-    file_count: int
-    rounds: list[MiningRound]
-
-
-class Training(Part):
-    """What happened in the training."""
-
-    best_epoch: int
-    epochs: int
-    loss_changed: str | None
-    hard_negatives: HardNegatives | None
-
-
-class RunData(Part):
-    """What a run learnt from."""
-
-    splits: dict[str, SplitFacts]
-    licenses: list[str]
-    restricted: str
-
-
-class RunMetrics(Part):
-    """`metrics.json` of a run."""
-
-    keyword: str
-    config_hash: str
-    data: RunData
-    training: Training
-    warnings: list[str]
-
-
-class Shipped(Missed):
-    """All folds, each at the threshold of its own validation split."""
-
-    speaker_interval: Interval
-    fold_miss_rates: list[FiniteFloat]
-    per_speaker: PerSpeaker
-
-
-class PooledAtFah(AtFah):
-    """The pooled curve at a FAH."""
-
-    speaker_interval: Interval
-
-
-class PooledCondition(Part):
-    """One condition over all folds."""
-
-    at_fah: dict[str, PooledAtFah]
-    shipped: Shipped
-
-
-class FoldAlarms(Part):
-    """False alarms of one fold, or of all."""
-
-    events: int
-    hours: FiniteFloat
-    fah: FiniteFloat
-
-
-class PooledAlarms(FoldAlarms):
-    """Their sum."""
-
-    fah_interval: Interval
-
-
-class Fold(Part):
-    """One run of a K-fold; `out` is its folder beside `kfold.json`."""
-
-    out: str
-    config_hash: str
-    threshold: FiniteFloat
-    data: dict[str, SplitFacts]
-    false_alarms: FoldAlarms
-    miss_rates: dict[str, FiniteFloat]
-
-
-class KFold(Part):
-    """`kfold.json`."""
-
-    keyword: str
-    config_hash: str
-    folds: list[Fold] = Field(min_length=2)
-    conditions: dict[str, PooledCondition] = Field(min_length=1)
-    false_alarms: PooledAlarms
-    warnings: list[str]

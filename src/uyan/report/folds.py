@@ -15,8 +15,8 @@ from uyan.evaluation.metrics import det_curve
 from uyan.evaluation.pooling import Pool, pool
 from uyan.evaluation.scores import loudest, stretch_scores, strict_curve
 from uyan.evaluation.track_file import load_tracks
-from uyan.report.contents import KFold
 from uyan.report.curves import det_picture, fah_picture, furthest_fah
+from uyan.report.kfold_contents import KFold
 from uyan.report.svg import Picture
 
 TRACKS = "tracks.npz"

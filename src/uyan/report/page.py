@@ -19,12 +19,14 @@ from uyan.evaluation.track_file import TrackSet, load_tracks
 from uyan.files import replacing
 from uyan.report import words
 from uyan.report.bars import ranked, rate_pictures, speaker_pictures
-from uyan.report.contents import Condition, Event, KFold, Metrics, RunMetrics
+from uyan.report.contents import Condition, Event, Metrics
 from uyan.report.curves import det_picture, fah_picture, score_picture, training_pictures
 from uyan.report.folds import Mean, mean_of, pooled_pictures
 from uyan.report.heat_map import heat_map
+from uyan.report.kfold_contents import KFold
 from uyan.report.players import embedded
 from uyan.report.reading import read_det, read_event_curves, read_json
+from uyan.report.run_contents import RunMetrics
 from uyan.report.svg import Picture
 from uyan.report.training_log import read_log
 

@@ -84,9 +84,12 @@ class ClipFolder:
             return ",".join(COLUMNS) + "\n", list(COLUMNS)
         try:
             text = file.read_bytes().decode()
+            header = next(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")), [])
         except UnicodeDecodeError as reason:
             raise ConfigError(f"{file}: not UTF-8; save the table as 'CSV UTF-8'") from reason
-        columns = [name.strip() for name in next(csv.reader(io.StringIO(text.removeprefix("\ufeff"))), [])]
+        except csv.Error as reason:
+            raise ConfigError(f"{file}: row 1: not CSV ({reason}); save the clips in another folder") from reason
+        columns = [name.strip() for name in header]
         if missing := [name for name in COLUMNS if name not in columns]:
             raise ConfigError(
                 f"{file}: row 1: no column {', '.join(missing)}; separate the columns by commas, or save the clips in "

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from uyan.data.augment import crop_with_padding
 from uyan.data.cache import FeatureCache
 from uyan.data.locate import Span
-from uyan.data.parallel import Progress, silent
+from uyan.engine.parallel import Progress, silent
 from uyan.model.network import STRIDE, Network
 from uyan.training.dense import Margins, Piece, ScanSource, content_seed, cut, dense_margins, evaluating
 
@@ -75,7 +75,7 @@ def relocate_words(
     from the end by energy, over the words it hears, is taken out, so that ends by energy and by network agree on the
     whole. Words it does not hear keep their span. Raises TrainingError for a score that is not a number.
     """
-    window, lengths = network.window_frames, {key: cache.mapped(key).shape[1] for key in words}
+    window, lengths = network.window_frames, dict(zip(words, cache.lengths(list(words)).tolist(), strict=True))
     heard: dict[str, Span] = {}
     progress(STAGE, 0, len(words))
     done = 0
@@ -98,7 +98,7 @@ def _margins(
 
     def pieces() -> Iterator[tuple[ScanSource, Piece]]:
         for key in keys:
-            features = cache.mapped(key)
+            features = cache.read(key)
             rng = np.random.default_rng(content_seed(features))
             padded = crop_with_padding(features, -window, window + features.shape[1] + tail_frames, rng)
             for piece in cut([padded], window):

@@ -11,6 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from uyan.model.network import Network
+from uyan.ranks import ALONE, Ranks
 from uyan.training.checkpoint import CONFIG_HASH, save_tensors
 
 
@@ -30,10 +31,13 @@ BEST = "best.safetensors"
 
 
 class BestWeights(pl.Callback):
-    """Judges the network at each validation, while the averaged weights are in it (`ema`), and keeps the best."""
+    """Judges the network at each validation, while the averaged weights are in it (`ema`), and keeps the best.
 
-    def __init__(self, judge: Judge | None, out: Path, config_hash: str) -> None:
-        self.judge = judge
+    The first process judges, for all.
+    """
+
+    def __init__(self, judge: Judge | None, out: Path, config_hash: str, ranks: Ranks = ALONE) -> None:
+        self.judge, self.ranks = judge, ranks
         self.out = out
         self.config_hash = config_hash
         self.best: tuple[float, ...] | None = None
@@ -41,13 +45,14 @@ class BestWeights(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         network: Network = module.network  # type: ignore[assignment]
-        judgement = self.judge(network) if self.judge else Judgement((), {})
+        judgement = self.ranks.from_first(lambda: self.judge(network) if self.judge else Judgement((), {}))
         for name, value in judgement.values.items():
             module.log(name, value)
         key = (*judgement.key, float(trainer.callback_metrics["val_loss"]))
         if self.best is None or key < self.best:
             self.best, self.epoch = key, trainer.current_epoch
-            save_tensors(self.out / BEST, network.state_dict(), {CONFIG_HASH: self.config_hash})
+            if self.ranks.first:
+                save_tensors(self.out / BEST, network.state_dict(), {CONFIG_HASH: self.config_hash})
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": list(self.best or ()), "epoch": self.epoch}

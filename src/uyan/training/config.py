@@ -101,7 +101,7 @@ class MiningConfig:
     max_windows: int = 4000
     """A pool keeps this many at most: those of the latest round first, then those with the highest scores."""
     manifests: tuple[str, ...] = ()
-    """More negatives, relative to the recipe, that are only scanned, straight from their files: any number of hours."""
+    """More negatives, relative to the recipe or URLs, only scanned, straight from their files: any number of hours."""
     relocate: bool = False
     """After the first round, let the network find the word in each positive, in place of its energy. Over five folds
     of two words it made validation misses more, not fewer (LOG.md)."""

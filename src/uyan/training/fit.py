@@ -1,8 +1,9 @@
 """Fit the network: phases of training with a round of mining between them, logs, and a checkpoint after every epoch.
 
 Interrupted at any moment and called again with the same configuration, it continues from the last whole epoch and ends
-with the same weights, bit for bit. What comes out are the averaged weights of the epoch that was judged best. It knows
-nothing of thresholds or detectors.
+with the same weights, bit for bit. Several processes that train together go through the same batches, each with a share
+of every one; the first of them keeps the files. What comes out are the averaged weights of the epoch that was judged
+best. It knows nothing of thresholds or detectors.
 """
 
 import logging
@@ -20,20 +21,24 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from uyan.data.examples import BatchConfig, ExampleMaker
-from uyan.data.loader import make_loader, worker_count
-from uyan.data.parallel import Progress, silent
+from uyan.data.resident.resident_features import ResidentFeatures
 from uyan.data.sampler import BalancedBatchSampler
-from uyan.errors import TrainingError
+from uyan.engine.parallel import Progress, silent
+from uyan.errors import ConfigError, TrainingError
 from uyan.frontend import Cmvn
 from uyan.model.network import Network
+from uyan.ranks import ALONE, Ranks
 from uyan.training.best import BEST, BestWeights, Judge
 from uyan.training.checkpoint import CONFIG_HASH, SafetensorsIO, load_tensors, save_tensors
 from uyan.training.config import TrainingConfig
 from uyan.training.ema import AveragedWeights
 from uyan.training.focal_switch import FocalSwitch
 from uyan.training.gradient_norm import GradientNorm
+from uyan.training.group import Signals, trainer_options
+from uyan.training.loaders import make_loaders
 from uyan.training.module import WakeWordModule
 from uyan.training.watch import EpochReport, Order, Watch
+from uyan.training.whole_batches import whole_batches
 
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "model.safetensors"
 
@@ -53,6 +58,8 @@ class FitData:
     cmvn: Cmvn
     mine: Mine | None = None
     judge: Judge | None = None
+    resident: ResidentFeatures | None = None
+    """Of both splits, where batches are made on the device."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ class FitPlan:
     """Of mining."""
     config_hash: str
     out: Path
+    ranks: Ranks = ALONE
+    """This process among those that train together."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +99,28 @@ def phase_ends(epochs: int, rounds: int) -> list[int]:
 
 
 def fit(network: Network, data: FitData, plan: FitPlan, watch: FitWatch | None = None) -> Network:
-    """Train in `plan.out`, resuming what is there; returns the network with the weights it also saves."""
+    """Train in `plan.out`, resuming what is there; returns the network with the weights it also saves.
+
+    All of `plan.ranks` call it with the same network and data. Raises ConfigError where batches are too small for them,
+    TrainingError where training cannot go on.
+    """
     weights = plan.out / WEIGHTS
     if weights.is_file():
         load_weights(network, weights, plan.config_hash)
         return network
+    if plan.batches.size < plan.ranks.count:
+        raise plan.ranks.agreed(
+            ConfigError(
+                f"batches.size {plan.batches.size} is too small for {plan.ranks.count} processes: each needs an example"
+            )
+        )
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
     plan.out.mkdir(parents=True, exist_ok=True)
     network.set_cmvn(torch.tensor(data.cmvn.mean), torch.tensor(data.cmvn.variance))
     _fit_phases(network, data, plan, watch or FitWatch())
     load_weights(network, plan.out / BEST, plan.config_hash)
-    save_weights(network, weights, plan.config_hash)
+    if plan.ranks.first:
+        save_weights(network, weights, plan.config_hash)
     return network
 
 
@@ -114,7 +134,7 @@ def _fit_phases(network: Network, data: FitData, plan: FitPlan, watch: FitWatch)
         if number and data.mine:
             load_averaged(network, plan.out / CHECKPOINT, plan.config_hash)
             train = data.mine(number, network)
-        with _quiet_lightning(), _interruptible():
+        with _quiet_lightning(), _interruptible(), whole_batches(network, plan.ranks, plan.batches.size):
             _fit_phase(network, train, data, plan, end, watch)
 
 
@@ -123,8 +143,6 @@ def _fit_phase(network: Network, train: ExampleMaker, data: FitData, plan: FitPl
     config = plan.config
     network.train()  # mining has put it into evaluation mode, and Lightning leaves it as it is
     pl.seed_everything(config.seed, workers=False, verbose=False)
-    workers = worker_count(plan.batches.workers), worker_count(plan.batches.validation_workers)
-    processes = 1 + sum(workers)
     order = batch_sampler(train, plan.batches, config.seed)
     judged = batch_sampler(data.validation, plan.batches, config.seed)
     keep = ModelCheckpoint(
@@ -136,17 +154,18 @@ def _fit_phase(network: Network, train: ExampleMaker, data: FitData, plan: FitPl
         max_epochs=end,
         deterministic=True,
         accelerator="auto",
-        devices=1,
+        **trainer_options(plan.ranks),
         # A folder of CSV for every (re)start: Lightning's logger would delete the rows it finds.
         logger=[CSVLogger(plan.out, "logs"), TensorBoardLogger(plan.out, "tensorboard", "")],
         callbacks=[
             keep,
             Order(order),
-            BestWeights(data.judge, plan.out, plan.config_hash),
+            BestWeights(data.judge, plan.out, plan.config_hash, plan.ranks),
             averaged,
-            GradientNorm(config.clip_factor, config.clip_norm),
+            GradientNorm(config.clip_factor, config.clip_norm, plan.ranks),
             FocalSwitch(config, watch.tell),
             Watch(watch.progress, watch.on_epoch, averaged, config.epoch_count, order),
+            Signals(plan.ranks),
         ],
         plugins=[SafetensorsIO(plan.config_hash)],
         enable_progress_bar=False,
@@ -156,9 +175,8 @@ def _fit_phase(network: Network, train: ExampleMaker, data: FitData, plan: FitPl
     )
     last = plan.out / CHECKPOINT
     trainer.fit(
-        WakeWordModule(network, config, plan.learning_rate),
-        make_loader(train, order, workers[0], plan.batches.prefetch, processes),
-        make_loader(data.validation, judged, workers[1], 2, processes),
+        WakeWordModule(network, config, plan.learning_rate, plan.ranks),
+        *make_loaders((train, order), (data.validation, judged), plan.batches, data.resident, plan.ranks),
         ckpt_path=last if last.is_file() else None,
     )
     network.cpu()

@@ -14,6 +14,7 @@ import torch
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from uyan.errors import TrainingError
+from uyan.ranks import ALONE, Ranks
 
 REMEMBERED = 200
 """Norms the median is taken of: a few epochs of a small data set, and short enough to follow a change of the loss."""
@@ -28,7 +29,8 @@ class GradientNorm(pl.Callback):
     not above `norm` stays as it is). Raises TrainingError when the norm is not finite.
     """
 
-    def __init__(self, factor: float, norm: float) -> None:
+    def __init__(self, factor: float, norm: float, ranks: Ranks = ALONE) -> None:
+        self.ranks = ranks
         self.factor = factor
         self.norm = norm
         self.norms: deque[float] = deque(maxlen=REMEMBERED)
@@ -41,10 +43,12 @@ class GradientNorm(pl.Callback):
         total = get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
         norm = float(total)
         if not math.isfinite(norm):
-            raise TrainingError(
-                f"the gradient norm became {norm} in epoch {trainer.current_epoch + 1}, batch "
-                f"{trainer.fit_loop.batch_idx + 1}; the last whole epoch is kept. Lower training.learning_rate and run "
-                "again with another --out"
+            raise self.ranks.agreed(
+                TrainingError(
+                    f"the gradient norm became {norm} in epoch {trainer.current_epoch + 1}, batch "
+                    f"{trainer.fit_loop.batch_idx + 1}; the last whole epoch is kept. Lower training.learning_rate and "
+                    "run again with another --out"
+                )
             )
         clipped = norm > max(self.norm, self.limit())
         if clipped:

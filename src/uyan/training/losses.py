@@ -11,33 +11,54 @@ from torch.nn import functional
 from uyan.data.placing import KEYWORD
 
 
-def balanced_class_weights(labels: Tensor, classes: int, ignored: int) -> Tensor:
-    """Weights that make every class count the same in total, shape (classes,); labels of any shape.
+def class_counts(labels: Tensor, classes: int) -> Tensor:
+    """Positions of each class, shape (classes,), in labels of any shape; others are not counted.
 
-    >>> balanced_class_weights(torch.tensor([0, 0, 0, 1, -100]), 2, -100)
+    >>> class_counts(torch.tensor([0, 0, 0, 1, -100]), 2)
+    tensor([3., 1.])
+    """
+    return torch.stack([(labels == c).sum() for c in range(classes)]).float()
+
+
+def balanced_class_weights(counts: Tensor) -> Tensor:
+    """Weights that make every class count the same in total, shape (classes,), as `counts`.
+
+    >>> balanced_class_weights(torch.tensor([3.0, 1.0]))
     tensor([0.6667, 2.0000])
     """
-    counts = torch.stack([(labels == c).sum() for c in range(classes)]).float()
-    total = (labels != ignored).sum().float()
-    return torch.where(counts > 0, total / (classes * counts.clamp_min(1.0)), torch.zeros_like(counts))
+    return torch.where(counts > 0, counts.sum() / (len(counts) * counts.clamp_min(1.0)), torch.zeros_like(counts))
 
 
-def position_cross_entropy(logits: Tensor, labels: Tensor, ignored: int, label_smoothing: float) -> Tensor:
+def position_cross_entropy(
+    logits: Tensor, labels: Tensor, ignored: int, label_smoothing: float, counts: Tensor | None = None
+) -> Tensor:
     """Scalar loss of logits (batch, classes, positions) against labels (batch, positions).
 
-    Positions labelled `ignored` do not count.
+    Positions labelled `ignored` do not count. `counts` are `class_counts` of a whole batch, where these are a share of
+    it: the result is then their part of its loss, which is the sum of all parts.
     """
     classes = logits.shape[1]
-    weights = balanced_class_weights(labels, classes, ignored)
+    counts = class_counts(labels, classes) if counts is None else counts
+    weights = balanced_class_weights(counts).to(logits.dtype)
     # One row a position: over (batch, classes, positions) the loss has no deterministic form on CUDA.
     rows = logits.transpose(1, 2).reshape(-1, classes)
-    return functional.cross_entropy(
-        rows, labels.reshape(-1), weight=weights, ignore_index=ignored, label_smoothing=label_smoothing
+    summed = functional.cross_entropy(
+        rows,
+        labels.reshape(-1),
+        weight=weights,
+        ignore_index=ignored,
+        label_smoothing=label_smoothing,
+        reduction="sum",
     )
+    return summed / (weights * counts).sum()
 
 
-def position_focal(logits: Tensor, labels: Tensor, ignored: int, alpha: float, gamma: float) -> Tensor:
+def position_focal(
+    logits: Tensor, labels: Tensor, ignored: int, alpha: float, gamma: float, counts: Tensor | None = None
+) -> Tensor:
     """Scalar focal loss of logits (batch, classes, positions) against labels (batch, positions).
+
+    `counts` as in `position_cross_entropy`.
 
     −a (1 − p)^gamma log p, where p is the probability of the true class and a is `alpha` for the keyword and
     1 − `alpha` for the rest, summed and divided by the number of labelled positions. A position that is even (p = 1/2)
@@ -59,5 +80,5 @@ def position_focal(logits: Tensor, labels: Tensor, ignored: int, alpha: float, g
     log_rest = torch.logsumexp(log_p.masked_fill(true, -torch.inf), dim=1)
     weights = torch.where(truths == KEYWORD, alpha, 1.0 - alpha)
     losses = -weights * torch.exp(gamma * log_rest) * log_true
-    labelled = truths != ignored
-    return torch.where(labelled, losses, 0.0).sum() / labelled.sum().clamp_min(1)
+    counts = class_counts(truths, classes) if counts is None else counts
+    return torch.where(truths != ignored, losses, 0.0).sum() / counts.sum().clamp_min(1)

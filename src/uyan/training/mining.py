@@ -1,40 +1,31 @@
 """Hard-negative mining: a dense pass over negative recordings, and the windows in them that score like the keyword.
 
-A function of weights, recordings and configuration alone, in constant memory: whoever is killed in the middle scans
-again and finds the same. Greedy non-maximum suppression keeps the best window within one window length (as object
-detectors do, Neubeck and Van Gool 2006). It knows nothing of training or of what becomes of the windows.
+A function of weights, recordings and configuration alone, in bounded memory, whichever engine scans: whoever is killed
+in the middle scans again and finds the same. It knows nothing of training or of what becomes of the windows.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from uyan.audio import INT16_SCALE, SAMPLE_RATE
-from uyan.audio_file import stream
 from uyan.data.cache import FeatureCache
-from uyan.data.parallel import Progress, silent
-from uyan.data.pool import HardNegative, is_variant, rank
-from uyan.data.pool import Scan as Scan
-from uyan.errors import AudioError
-from uyan.frontend import Features, FrontendConfig, StreamingFrontend, sample_end, seconds_to_frames
-from uyan.model.folding import folded
-from uyan.model.network import STRIDE, Network
+from uyan.data.pool import Scan, joined
+from uyan.engine.parallel import Progress, run_tasks, silent
+from uyan.engine.task_map import Lost
+from uyan.errors import DataError
+from uyan.frontend import HOP_S, FrontendConfig
+from uyan.model.network import Network
+from uyan.storage.location import Location
 from uyan.training.config import MiningConfig
-from uyan.training.dense import Margins, Piece, cached_blocks, cut, dense_margins
-from uyan.training.dense import ScanSource as ScanSource
+from uyan.training.dense import ScanSource
+from uyan.training.scan_tasks import AudioScan, AudioSource, CachedScan, Scanned, ScanTask, Source, carried, packets_of
+from uyan.training.tally import HISTOGRAM_BINS
 
 STAGE = "mining"
-HISTOGRAM_BINS = 20
-SECOND_POSITIONS = seconds_to_frames(1.0) // STRIDE
-"""Windows that start within one second; pieces hold whole seconds of them."""
-UNDECIDED_WINDOWS = 30_000
-"""Ten minutes of nothing but alarms are deduplicated without waiting for their end, to bound memory."""
-
-Found = tuple[float, int]
-"""Negated score and first frame of a window: the best sort first."""
+CACHED_ALONE_S, AUDIO_ALONE_S = 24 * 3600.0, 6 * 3600.0
+"""Less than this, some ten seconds of work, and starting processes costs more than they save."""
+JOINED_AT_ONCE = 64
 
 
 def scan(
@@ -44,78 +35,104 @@ def scan(
     config: MiningConfig,
     number: int = 1,
     progress: Progress = silent,
+    workers: int | None = None,
+    mark: Path | None = None,
 ) -> Scan:
     """What the network takes for the keyword in cached recordings; `number` is that of the round.
 
-    Recordings shorter than one and a half windows are padded as in training (`uyan.training.dense.cut`). Raises
-    TrainingError for a score that is not a number, and DataError where features are missing.
+    Recordings shorter than one and a half windows are padded as in training (`uyan.training.dense.cut`); `mark` as
+    in `run_tasks`. Raises TrainingError for a score that is not a number, and DataError where features are missing.
     """
 
-    def pieces() -> Iterator[tuple[ScanSource, Piece]]:
-        for source in sources:
-            for piece in cut(cached_blocks(cache, source.key), network.window_frames):
-                yield source, piece
+    def lost(source: ScanSource, why: Lost) -> None:
+        raise DataError(f"{source.path}: {why.reason} while its features were scanned; leave it out")
 
-    return _scan(network, pieces(), len(sources), config, number, progress)
+    task = CachedScan(carried(network), weights_digest(network), number, config, cache.shards)
+    seconds = (HOP_S * cache.lengths([source.key for source in sources])).tolist()
+    return _scan(task, sources, seconds, CACHED_ALONE_S, progress, workers, lost, lambda source, key: None, mark)
 
 
 def scan_audio(
     network: Network,
     frontend: FrontendConfig,
-    files: Iterable[tuple[Path, str]],
+    sources: Sequence[AudioSource],
     config: MiningConfig,
     number: int = 1,
     progress: Progress = silent,
-    hashed: Callable[[Path, str], None] | None = None,
+    hashed: Callable[[Location, str], None] | None = None,
+    workers: int | None = None,
+    lost: Callable[[AudioSource, Lost], None] | None = None,
+    mark: Path | None = None,
 ) -> Scan:
-    """`scan`, straight from audio files, with the result it has from the cache, to its half precision.
+    """`scan`, straight from audio files of any length, with the result it has from the cache, to its half precision.
 
-    `files` are of any length, each with the name that people know it by. Keys are content hashes, as in the cache,
-    where only those files need features that the pool names; `hashed` is told that of every file. Raises AudioError,
-    naming the file, for one that cannot be decoded or has no frame.
+    Keys are content hashes, as in the cache, where only those files need features that the pool names; `hashed` is told
+    that of every file. A file that kills whoever scans it is left out, and `lost` told why; without it, it is a
+    DataError. Raises AudioError, naming the file, for one that cannot be decoded or has no frame, StorageError for one
+    that cannot be had.
     """
-    chosen = list(files)
 
-    def pieces() -> Iterator[tuple[ScanSource, Piece]]:
-        for file, name in chosen:
-            digest = hashlib.sha1()
-            for piece in cut(_audio_blocks(file, frontend, digest.update), network.window_frames):
-                key = "" if piece.total is None else digest.hexdigest()
-                if key and hashed:
-                    hashed(file, key)
-                yield ScanSource(key, name), piece
+    def refuse(source: AudioSource, why: Lost) -> None:
+        raise DataError(f"{source.file}: {why.reason} while it was scanned; take it off the list of files to scan")
 
-    return _scan(network, pieces(), len(chosen), config, number, progress)
+    def told(source: AudioSource, key: str) -> None:
+        if hashed:
+            hashed(source.file, key)
 
-
-def _audio_blocks(file: Path, config: FrontendConfig, update: Callable[[bytes], None]) -> Iterator[Features]:
-    """Features (mels, frames) of a file, block by block, its 16-bit PCM told to `update` as for the content hash."""
-    frontend, frames = StreamingFrontend(config), 0
-    for samples in stream(file):
-        update(np.clip(np.rint(samples * INT16_SCALE), -INT16_SCALE, INT16_SCALE - 1).astype("<i2").tobytes())
-        features = frontend.push(samples)
-        frames += features.shape[1]
-        if features.shape[1]:
-            yield features
-    if not frames:
-        raise AudioError(f"{file}: shorter than 25 ms; take it off the list of files to scan")
+    task = AudioScan(carried(network), weights_digest(network), number, config, frontend)
+    seconds = [source.duration_s for source in sources]
+    return _scan(task, sources, seconds, AUDIO_ALONE_S, progress, workers, lost or refuse, told, mark)
 
 
 def _scan(
-    network: Network,
-    pieces: Iterable[tuple[ScanSource, Piece]],
-    total: int,
-    config: MiningConfig,
-    number: int,
+    task: ScanTask[Source],
+    sources: Sequence[Source],
+    seconds: Sequence[float],
+    alone_s: float,
     progress: Progress,
+    workers: int | None,
+    lost: Callable[[Source, Lost], None],
+    keyed: Callable[[Source, str], None],
+    mark: Path | None,
 ) -> Scan:
-    tally = _Tally(config, network.window_frames, number, weights_digest(network))
-    progress(STAGE, 0, total)
-    for margins in dense_margins(folded(network), pieces):
-        tally.take(margins)
-        if margins.total is not None:
-            progress(STAGE, tally.passed, total)
-    return tally.scan()
+    scans = [Scan((), 0, 0.0, 0.0, 0, (0,) * HISTOGRAM_BINS, task.number, task.model)]
+    packets, done = packets_of(sources, seconds), 0
+    least = 2 if sum(seconds) >= alone_s else len(packets) + 1
+    progress(STAGE, 0, len(sources))
+    with closing(_scanned(task, packets, workers, least, lost, mark)) as found:
+        for packet, scanned in found:
+            if scanned is not None:
+                scans.append(scanned.scan)
+                for source, key in zip(packet, scanned.keys, strict=True):
+                    keyed(source, key)
+            if len(scans) >= JOINED_AT_ONCE:
+                scans = [joined(scans, task.config.max_windows)]
+            done += len(packet)
+            progress(STAGE, done, len(sources))
+    return joined(scans, task.config.max_windows)
+
+
+def _scanned(
+    task: ScanTask[Source],
+    packets: Sequence[Sequence[Source]],
+    workers: int | None,
+    least: int,
+    lost: Callable[[Source, Lost], None],
+    mark: Path | None = None,
+) -> Generator[tuple[Sequence[Source], Scanned | None], None, None]:
+    """Packets with what was found in them, in order; one that kills whoever scans it comes recording by recording."""
+    results: Generator[Scanned | Lost, None, None] = run_tasks(
+        STAGE, task, packets, workers, lost=lambda packet, why: why, least=least, mark=mark
+    )
+    with closing(results):
+        for packet, result in zip(packets, results, strict=True):
+            if not isinstance(result, Lost):
+                yield packet, result
+            elif len(packet) > 1:
+                yield from _scanned(task, [(source,) for source in packet], workers, 0, lost)
+            else:
+                lost(packet[0], result)
+                yield packet, None
 
 
 def weights_digest(network: Network) -> str:
@@ -125,119 +142,3 @@ def weights_digest(network: Network) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def keyword_scores(margins: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The score of each margin, any shape, at temperature 1; in float64 so that scores near 1 stay apart.
-
-    >>> keyword_scores(np.array([0.0], np.float32)).tolist()
-    [0.5]
-    """
-    scores: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -margins.astype(np.float64)))
-    return scores
-
-
-class Peaks:
-    """Windows of one recording above a threshold, deduplicated as they come.
-
-    A window stays when it scores above all others that start less than one window before or after it and stay; of equal
-    scores the earlier. Decided wherever no alarm for one window length separates what is known from what will come.
-    """
-
-    def __init__(self, threshold: float, window_frames: int) -> None:
-        self.threshold = threshold
-        self.window_frames = window_frames
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin another recording."""
-        self._starts = np.empty(0, np.int64)
-        self._scores = np.empty(0, np.float64)
-        self._clear: int | None = None
-
-    def push(self, first: int, scores: NDArray[np.float64]) -> list[Found]:
-        """Windows decided by `scores` (positions,), of windows from frame `first` on."""
-        above = np.flatnonzero(scores > self.threshold)
-        if not above.size and not self._starts.size:
-            return []
-        self._starts = np.concatenate([self._starts, first + STRIDE * above])
-        self._scores = np.concatenate([self._scores, scores[above]])
-        distances = np.diff(np.append(self._starts, first + STRIDE * scores.size))
-        apart = np.flatnonzero(distances >= self.window_frames)
-        decided = int(apart[-1]) + 1 if apart.size else 0
-        waiting = self._starts.size - decided
-        return self._decide(decided if waiting <= UNDECIDED_WINDOWS else self._starts.size)
-
-    def finish(self) -> list[Found]:
-        """The rest of the recording's windows; ready for another one."""
-        rest = self._decide(self._starts.size) if self._starts.size else []
-        self.reset()
-        return rest
-
-    def _decide(self, count: int) -> list[Found]:
-        starts, scores = self._starts[:count], self._scores[:count]
-        self._starts, self._scores = self._starts[count:], self._scores[count:]
-        blocked = np.zeros(count, np.bool_) if self._clear is None else starts < self._clear
-        kept: list[Found] = []
-        for place in np.lexsort((starts, -scores)).tolist():
-            if not blocked[place]:
-                start = int(starts[place])
-                near = np.searchsorted(starts, [start - self.window_frames + 1, start + self.window_frames])
-                blocked[near[0] : near[1]] = True
-                kept.append((-float(scores[place]), start))
-        if kept:
-            self._clear = max(start for _, start in kept) + self.window_frames
-        return kept
-
-
-class _Tally:
-    """Adds up a scan, recording by recording; keeps the best windows only."""
-
-    def __init__(self, config: MiningConfig, window_frames: int, number: int, model: str) -> None:
-        self.most = config.max_windows
-        self.number = number
-        self.model = model
-        self.peaks = Peaks(config.threshold, window_frames)
-        self.histogram = np.zeros(HISTOGRAM_BINS, np.int64)
-        self.scanned_s = self.variants_s = 0.0
-        self.found = self.passed = self.variants = 0
-        self._here: list[Found] = []
-        self._best: list[HardNegative] = []
-
-    def take(self, margins: Margins) -> None:
-        """The next piece of a recording."""
-        scores = keyword_scores(margins.values)
-        highest = np.maximum.reduceat(scores, np.arange(0, scores.size, SECOND_POSITIONS))
-        bins = np.minimum((highest * HISTOGRAM_BINS).astype(np.int64), HISTOGRAM_BINS - 1)
-        self.histogram += np.bincount(bins, minlength=HISTOGRAM_BINS)
-        self._add(self.peaks.push(margins.first, scores))
-        if margins.total is not None:
-            self._add(self.peaks.finish())
-            self._end(margins.source, margins.total)
-
-    def _add(self, found: list[Found]) -> None:
-        self.found += len(found)
-        self._here += found
-        if len(self._here) > 2 * self.most:
-            self._here = sorted(self._here)[: self.most]
-
-    def _end(self, source: ScanSource, frames: int) -> None:
-        self.passed += 1
-        seconds = sample_end(frames - 1) / SAMPLE_RATE
-        if is_variant(source.path):
-            self.variants += 1
-            self.variants_s += seconds
-        else:
-            self.scanned_s += seconds
-        for negated, start in sorted(self._here)[: self.most]:
-            self._best.append(HardNegative(source.key, start, source.path, -negated, self.number, self.model))
-        self._here = []
-        if len(self._best) > 2 * self.most:
-            self._best = sorted(self._best, key=rank)[: self.most]
-
-    def scan(self) -> Scan:
-        """All of it."""
-        windows = tuple(sorted(self._best, key=rank)[: self.most])
-        bins = tuple(self.histogram.tolist())
-        recordings = self.passed - self.variants
-        return Scan(windows, self.found, self.scanned_s, self.variants_s, recordings, bins, self.number, self.model)

@@ -1,7 +1,8 @@
 """The LightningModule: loss, optimizer and learning-rate schedule of the network.
 
-Everything random in a step comes from (seed, epoch), so that a resumed run continues bit for bit. It knows nothing of
-where batches come from or where checkpoints go.
+Everything random in a step comes from (seed, epoch), so that a resumed run continues bit for bit. Where several
+processes train together, each has a share of the batch; losses and gradients are sums over them, those of the whole
+batch. It knows nothing of where batches come from or where checkpoints go.
 """
 
 import math
@@ -13,16 +14,18 @@ from torch import Tensor, nn
 from uyan.data.loader import TensorBatch
 from uyan.data.placing import IGNORED, KEYWORD
 from uyan.errors import TrainingError
-from uyan.model.network import Network
+from uyan.model.network import CLASSES, Network
+from uyan.ranks import ALONE, Ranks
 from uyan.training.config import TrainingConfig
-from uyan.training.losses import position_cross_entropy, position_focal
+from uyan.training.losses import class_counts, position_cross_entropy, position_focal
 
 
 class WakeWordModule(pl.LightningModule):
     """A network being trained."""
 
-    def __init__(self, network: Network, config: TrainingConfig, learning_rate: float) -> None:
+    def __init__(self, network: Network, config: TrainingConfig, learning_rate: float, ranks: Ranks = ALONE) -> None:
         super().__init__()
+        self.ranks = ranks
         self.network = network
         self.config = config
         self.peak = learning_rate
@@ -44,33 +47,47 @@ class WakeWordModule(pl.LightningModule):
                 group["lr"] = self.peak * learning_rate_share(done, self.config.warmup_share)
 
     def training_step(self, batch: TensorBatch, batch_index: int) -> Tensor:
-        """Loss of one batch. Raises TrainingError when it is not finite."""
+        """Loss of one batch, or this share's part of it. Raises TrainingError when it is not finite."""
         features, labels = batch
         loss = self._loss(self.network(features), labels)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_index + 1}; the last "
-                "whole epoch is kept. Lower training.learning_rate and run again with another --out"
+        whole = self.ranks.total(loss)
+        if not torch.isfinite(whole):
+            raise self.ranks.agreed(
+                TrainingError(
+                    f"the loss became {whole.item()} in epoch {self.current_epoch + 1}, batch {batch_index + 1}; the "
+                    "last whole epoch is kept. Lower training.learning_rate and run again with another --out"
+                )
             )
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(features))
+        self._note("loss", whole)
         return loss
 
+    def on_after_backward(self) -> None:
+        """Gradients of the whole batch."""
+        self.ranks.sum_in_place([p.grad for p in self.network.parameters() if p.grad is not None])
+
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        counts = self.ranks.total(class_counts(labels, CLASSES))
         if self.focal:
-            return position_focal(logits, labels, IGNORED, self.config.focal_alpha, self.config.focal_gamma)
-        return position_cross_entropy(logits, labels, IGNORED, self.config.label_smoothing)
+            return position_focal(logits, labels, IGNORED, self.config.focal_alpha, self.config.focal_gamma, counts)
+        return position_cross_entropy(logits, labels, IGNORED, self.config.label_smoothing, counts)
 
     def validation_step(self, batch: TensorBatch, batch_index: int) -> None:
         """Loss and accuracy by class over validation positions; the loss is the first one, to compare all epochs by."""
         features, labels = batch
         logits = self.network(features)
-        loss = position_cross_entropy(logits, labels, IGNORED, self.config.label_smoothing)
+        counts = self.ranks.total(class_counts(labels, CLASSES))
+        loss = position_cross_entropy(logits, labels, IGNORED, self.config.label_smoothing, counts)
         heard, keyword = logits.argmax(dim=1) == KEYWORD, labels == KEYWORD
-        background = ~keyword & (labels != IGNORED)
-        count = len(features)
-        self.log("val_loss", loss, batch_size=count)
-        self.log("val_position_miss_rate", 1 - _share(heard, keyword), batch_size=count)
-        self.log("val_position_false_alarm_rate", _share(heard, background), batch_size=count)
+        hits, alarms = (heard & keyword).sum(), (heard & ~keyword & (labels != IGNORED)).sum()
+        loss, hits, alarms = self.ranks.total(torch.stack([loss, hits.float(), alarms.float()]))
+        positives = counts[KEYWORD]
+        self._note("val_loss", loss)
+        self._note("val_position_miss_rate", 1 - hits / positives.clamp_min(1))
+        self._note("val_position_false_alarm_rate", alarms / (counts.sum() - positives).clamp_min(1))
+
+    def _note(self, name: str, value: Tensor) -> None:
+        """The mean over an epoch's batches, which are all as large; to the same bit in every process."""
+        self.log(name, value, on_step=False, on_epoch=True, batch_size=1)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW with weight decay on convolutions only."""
@@ -94,7 +111,3 @@ def learning_rate_share(done: float, warmup_share: float) -> float:
     if done < warmup_share:
         return done / warmup_share
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - warmup_share) / (1 - warmup_share))))
-
-
-def _share(heard: Tensor, among: Tensor) -> Tensor:
-    return (heard & among).sum() / among.sum().clamp_min(1)

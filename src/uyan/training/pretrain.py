@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uyan.data.examples import ExampleMaker
-from uyan.data.parallel import Progress, silent
 from uyan.data.placing import BACKGROUND, IGNORED, KEYWORD
 from uyan.data.sampler import Draw
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import DataError, TrainingError
 from uyan.frontend import Cmvn
 from uyan.model.network import Network

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from uyan.data.split import Member
+from uyan.data.member import Member
 from uyan.errors import ConfigError, LeakageError, TrainingError
 from uyan.frontend import HOP_S, Cmvn
 from uyan.model.network import Network

@@ -9,8 +9,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from uyan.data.parallel import Progress
 from uyan.data.sampler import SOURCES, BalancedBatchSampler
+from uyan.engine.parallel import Progress
 from uyan.training.ema import AveragedWeights
 
 EpochReport = Callable[[int, dict[str, float]], None]

@@ -128,5 +128,6 @@ def write_sound(path: Path, samples: Samples) -> None:
 
 def disk_error(reason: OSError, path: Path) -> VoiceError:
     """What to tell the user about a file that could not be written."""
-    what = "the disk is full; free some space" if reason.errno in DISK_FULL else os.strerror(reason.errno or 0)
-    return VoiceError(f"{path}: cannot be written: {what}, and the same command goes on where it stopped")
+    full = reason.errno in DISK_FULL
+    what = "the disk is full; free some space and repeat the command" if full else os.strerror(reason.errno or 0)
+    return VoiceError(f"{path}: cannot be written: {what}")

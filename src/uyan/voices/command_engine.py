@@ -4,6 +4,7 @@
 every argument; without {rate} or {pitch} the sound is changed afterwards. It knows nothing of what the program does.
 """
 
+import hashlib
 import os
 import shlex
 import signal
@@ -22,6 +23,7 @@ from uyan.voices.speech import EngineVoice, Speech
 
 NEEDED = ("{text}", "{out}")
 SHOWN_CHARS = 300
+DIGEST_CHARS = 6
 
 
 def command_arguments(line: str) -> tuple[str, ...]:
@@ -55,8 +57,10 @@ class CommandEngine:
         return "command"
 
     def voices(self) -> list[EngineVoice]:
-        """One, named after the program."""
-        return [EngineVoice(self.name, Path(self.arguments[0]).name, self.language)]
+        """One, named after the program and, in short, all that it is told: `say -v one` is not `say -v two`."""
+        program, *told = self.arguments
+        digest = hashlib.sha256("\0".join(told).encode()).hexdigest()[:DIGEST_CHARS]
+        return [EngineVoice(self.name, f"{Path(program).name}-{digest}", self.language)]
 
     def say(
         self, text: str, voice: EngineVoice, rate: float, pitch_semitones: float, rng: np.random.Generator
@@ -100,8 +104,7 @@ class CommandEngine:
             try:
                 code = process.wait(self.limit_s)
             except subprocess.TimeoutExpired as reason:
-                problem = f"command {program!r} took longer than {self.limit_s:g} s and was cut off"
-                raise VoiceError(problem) from reason
+                raise VoiceError(f"took longer than {self.limit_s:g} s and was cut off") from reason
             finally:
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
@@ -109,7 +112,7 @@ class CommandEngine:
             if code:
                 said.seek(0)
                 detail = said.read(SHOWN_CHARS).decode(errors="replace").strip()
-                raise VoiceError(f"command {program!r} ended with code {code}: {detail}")
+                raise VoiceError(f"command {program!r} ended with code {code}{detail and f': {detail}'}")
 
 
 def _filled(argument: str, values: dict[str, str]) -> str:

@@ -1,15 +1,15 @@
 """The embedded demo: a folder of synthetic recordings laid out like a user's, made without data or network.
 
-`write_demo` writes positive/<speaker>, negative/<speaker> and noise; `demo_stream` makes a stream of other
-voices and sentences in which the end of every spoken keyword is known. Every file depends on the seed and its
-own number alone, so two runs are equal byte for byte. It knows nothing of features or training. Figures
-measured on it say that the tool works, not how a detector does on people.
+`write_demo` writes positive/<speaker>, negative/<speaker> and noise, `demo_recordings` lists them with who speaks;
+`demo_stream` makes a stream of other voices and sentences in which the end of every spoken keyword is known. Every file
+depends on the seed and its own number alone, so two runs are equal byte for byte. It knows nothing of features or
+training. Figures measured on it say that the tool works, not how a detector does on people.
 """
 
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,17 @@ import numpy as np
 
 from uyan.audio import SAMPLE_RATE, Samples
 from uyan.audio_file import write
-from uyan.data.parallel import Progress, run_tasks, silent
+from uyan.data.recording import Recording
+from uyan.data.scan import scan
+from uyan.engine.parallel import Progress, run_tasks, silent
 from uyan.errors import ConfigError
 from uyan.voices.demo_noise import NOISES, noise_floor
 from uyan.voices.demo_speech import LANGUAGES, at_peak, say_keyword, say_other
 from uyan.voices.demo_text import DEMO_KEYWORD, SENTENCES, STREAM_SENTENCES
 from uyan.voices.espeak import Voice, many_voices
+from uyan.voices.espeak_engine import LICENSE
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed would give other files."""
 MARKER = ".uyan-demo.json"
 PARTS = ("positive", "negative", "noise")
@@ -101,6 +104,17 @@ def write_demo(folder: Path, seed: int = 42, progress: Progress = silent) -> Dem
     return corpus
 
 
+def demo_recordings(corpus: DemoCorpus) -> list[Recording]:
+    """What is in the folder, its speakers called as `uyan voices generate` calls them; noise has no speaker."""
+    voices = {_folder_name(voice): voice for voice in _voices(corpus.seed)[0]}
+    return [
+        replace(recording, speaker_id=voices[recording.speaker_id].speaker_id, license=LICENSE, source="tts:espeak")
+        if recording.kind in ("keyword", "negative")
+        else recording
+        for recording in scan(corpus.folder, corpus.keyword).recordings
+    ]
+
+
 def demo_stream(seed: int, occurrences: int) -> tuple[Samples, list[float]]:
     """A continuous stream, shape (samples,), and the time in seconds at which each spoken keyword ends.
 
@@ -153,6 +167,11 @@ def _voices(seed: int) -> tuple[list[Voice], list[Voice]]:
     return voices[:SPEAKERS], voices[SPEAKERS:]
 
 
+def _folder_name(voice: Voice) -> str:
+    """Of a speaker's recordings; no colon, which Windows does not allow."""
+    return voice.name.replace("+", "-")
+
+
 def _write_task(task: _Task) -> float:
     """Write a task's files; returns the hours of negative speech or of noise among them."""
     return _write_noise(task) if task.voice is None else _write_speaker(task, task.voice)
@@ -160,7 +179,7 @@ def _write_task(task: _Task) -> float:
 
 def _write_speaker(task: _Task, voice: Voice) -> float:
     rng = np.random.default_rng((task.seed, 1, task.index))
-    name = voice.speaker_id.replace(":", "-").replace("+", "-")
+    name = _folder_name(voice)
     for take in range(TAKES):
         keyword = at_peak(say_keyword(voice, rng), rng.uniform(*PEAK_DB))
         positive = np.concatenate([_silence(EDGE_S, rng), keyword, _silence(EDGE_S, rng)])

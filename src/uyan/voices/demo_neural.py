@@ -7,10 +7,11 @@ import hashlib
 import os
 from pathlib import Path
 
-from uyan.data.parallel import Progress, silent
-from uyan.voices.corpus import Order, generate
+from uyan.engine.parallel import Progress, silent
+from uyan.voices.corpus import generate
 from uyan.voices.demo_text import CONFUSABLES, DEMO_KEYWORD, KEYWORD_SPELLING, SENTENCES
 from uyan.voices.installed import Wish, check_files, choose, importable, installed
+from uyan.voices.order import Order
 from uyan.voices.speech import EngineVoice, speaks
 
 ENGINES = ("piper", "kokoro")

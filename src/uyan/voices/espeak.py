@@ -34,6 +34,8 @@ VARIANTS = (
 )
 """The espeak variants that sound like people; robots, whispers and effects are left out."""
 
+NATURAL_WPM, MIDDLE_PITCH = 165, 50
+"""Of a voice as espeak has it."""
 RATES_WPM = (140, 190)
 PITCHES = (25, 75)
 PITCH_RANGES = (30, 75)
@@ -109,12 +111,12 @@ class Voice:
 
     @property
     def speaker_id(self) -> str:
-        """What a manifest calls this speaker.
+        """What a manifest calls this speaker; rate and pitch as they differ from the voice's own.
 
         >>> Voice("en-us+f3", 150, 60, 50).speaker_id
-        'tts:espeak:en-us+f3:r150:p60'
+        'tts:espeak:en-us+f3:r-15:p+10'
         """
-        return f"tts:espeak:{self.name}:r{self.rate_wpm}:p{self.pitch}"
+        return f"tts:espeak:{self.name}:r{self.rate_wpm - NATURAL_WPM:+d}:p{self.pitch - MIDDLE_PITCH:+d}"
 
 
 def say(text: str, voice: Voice) -> Samples:
@@ -148,7 +150,8 @@ def languages() -> dict[str, str]:
     found: dict[str, str] = {}
     for file in sorted((data / "lang").rglob("*")):
         if file.is_file():
-            lines = [line.split(None, 1) for line in file.read_text(encoding="utf-8").splitlines()]
+            text = file.read_text(encoding="utf-8")
+            lines = [line.partition("//")[0].split(None, 1) for line in text.splitlines()]
             fields = {line[0]: line[1].strip() for line in reversed(lines) if len(line) == 2}
             dictionary = fields.get("dictionary", file.name.lower().partition("-")[0])
             if (data / f"{dictionary}_dict").is_file():

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from uyan.audio import SAMPLE_RATE
-from uyan.voices.espeak import VARIANTS, Voice, WordStart, languages, say_timed
+from uyan.voices.espeak import MIDDLE_PITCH, NATURAL_WPM, VARIANTS, Voice, WordStart, languages, say_timed
 from uyan.voices.speech import EngineVoice, Speech, SpokenWord
 
 LICENSE = "spoken by espeak-ng, a GPL-3.0-or-later program"
-NATURAL_WPM = 165
-MIDDLE_PITCH, PITCH_PER_SEMITONE = 50, 50 / 12
+PITCH_PER_SEMITONE = 50 / 12
 """espeak's pitch runs from an octave below, 0, to an octave above, 99."""
 PITCH_RANGES = (30, 75)
 """How lively the melody is, drawn for every utterance."""

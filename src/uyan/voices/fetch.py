@@ -15,7 +15,7 @@ from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
 
-from uyan.data.parallel import Progress, silent
+from uyan.engine.parallel import Progress, silent
 from uyan.errors import ConfigError, VoiceError
 from uyan.voices.clip import disk_error
 

@@ -1,6 +1,7 @@
 """Which engines and voices are on this computer, and which of them are meant by the names a user gives.
 
-Piper voices lie in the folder of voices, anywhere below; a Kokoro model is an .onnx beside one .npz or .bin of styles.
+Piper voices lie in the folder of voices, anywhere below; a Kokoro model is an .onnx beside one .npz or .bin of styles,
+or beside one .bin a style.
 """
 
 import importlib.util
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uyan.errors import ConfigError, VoiceError
+from uyan.voices.advice import no_such_voice, other_languages
 from uyan.voices.command_engine import CommandEngine, command_arguments
 from uyan.voices.espeak_engine import EspeakEngine
-from uyan.voices.kokoro_engine import KokoroEngine
+from uyan.voices.kokoro_engine import BARE_STYLE_BYTES, KokoroEngine
 from uyan.voices.piper_engine import PiperEngine
 from uyan.voices.speech import Engine, EngineVoice, speaks
 
@@ -21,7 +23,6 @@ ENGINES = ("espeak", *NEURAL, "command")
 PACKAGES = {"espeak": "espeakng_loader", "piper": "piper", "kokoro": "kokoro_onnx"}
 EXTRAS = {"espeak": "voices", "piper": "voices", "kokoro": "kokoro"}
 DEFAULT_LANGUAGE = "en"
-SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -44,29 +45,37 @@ def default_folder() -> Path:
 
 
 def installed(folder: Path, files: Sequence[Path] = ()) -> list[Engine]:
-    """The engines whose packages are there and that have a voice, in the folder or among the files."""
-    models = sorted({*(folder.rglob("*.onnx") if folder.is_dir() else ()), *files})
-    kokoro = [(model, styles) for model in models if (styles := _styles_beside(model))]
-    piper = [model for model in models if _description(model).is_file() or not _styles_beside(model)]
+    """The engines whose packages are there and that have a voice, in the folder or among the files.
+
+    There is one Kokoro model, that among the files before the first of the folder.
+    """
+    given = [_absolute(file) for file in files]
+    models = sorted({*(folder.resolve().rglob("*.onnx") if folder.is_dir() else ()), *given})
+    piper = [model for model in models if _description(model).is_file() or not find_styles(model)]
     engines: list[Engine] = [EspeakEngine()]
     if piper:
         engines.append(PiperEngine(tuple(piper)))
-    if kokoro:
-        engines.append(KokoroEngine(*kokoro[0]))
+    for model in (*given, *models):
+        if styles := find_styles(model):
+            engines.append(KokoroEngine(model, styles))
+            break
     return [engine for engine in engines if importable(engine.name)]
 
 
 def choose(folder: Path, wish: Wish) -> tuple[list[Engine], list[EngineVoice]]:
     """The engines and voices meant. Raises ConfigError for a name that means nothing, VoiceError where none fits."""
-    files = tuple(Path(name) for name in wish.voices if name.endswith(".onnx"))
+    files = tuple(dict.fromkeys(_absolute(Path(name)) for name in wish.voices if name.endswith(".onnx")))
     names = tuple(name for name in wish.voices if not name.endswith(".onnx"))
     engines = _engines(folder, files, wish)
-    voices = [voice for engine in engines for voice in engine.voices()]
+    voices = there = [voice for engine in engines for voice in engine.voices()]
     if wish.voices:
-        voices = [voice for voice in voices if voice.file in files or _named(voice, names)]
+        voices = [voice for voice in there if voice.file in files or _named(voice, names)]
+        for file in files:
+            if not any(voice.file == file for voice in voices):
+                raise VoiceError(f"{file}: no chosen engine speaks with it; name one Kokoro model at most")
         for name in names:
             if not any(_named(voice, (name,)) for voice in voices):
-                raise VoiceError(f"no voice {name!r}; `uyan voices list` shows what is there")
+                raise VoiceError(_unnamed(name, there, folder, files, wish))
     languages = wish.languages or (() if wish.voices else (DEFAULT_LANGUAGE,))
     any_engine = not wish.engines and not wish.voices
     chosen = _one_language_each([_speaking(voices, language, any_engine) for language in languages] or [voices])
@@ -87,9 +96,8 @@ def _speaking(voices: Sequence[EngineVoice], language: str, any_engine: bool) ->
     """Those that speak the language, only neural ones where there are any of these among voices of any engine."""
     fitting = [voice for voice in voices if speaks(voice.language, language)]
     if not fitting:
-        spoken = sorted({voice.language for voice in voices})
-        shown = ", ".join(spoken[:SHOWN]) + (", …" if len(spoken) > SHOWN else "")
-        raise VoiceError(f"no chosen voice speaks {language!r}; they speak {shown or 'nothing'}")
+        instead = other_languages(language, [voice.language for voice in voices])
+        raise VoiceError(f"no chosen voice speaks {language!r}; {instead}")
     neural = [voice for voice in fitting if voice.engine in NEURAL]
     return neural if neural and any_engine else fitting
 
@@ -135,13 +143,20 @@ def _why_not(engine: str, folder: Path) -> str:
         return "the engine `command` needs a program: --command 'say -o {out} {text}'"
     if not importable(engine):
         return f"the engine {engine} is not installed; pip install 'uyan[{EXTRAS[engine]}]'"
-    hint = "`uyan voices fetch` gets one" if engine == "piper" else "put its .onnx beside one .npz or .bin of styles"
+    hint = "`uyan voices fetch` gets one" if engine == "piper" else "put its .onnx beside its styles"
     return f"{folder}: no voice of {engine} there; {hint}, or name a file: --voice PATH.onnx"
 
 
 def importable(engine: str) -> bool:
     """Whether the engine's package is there; nothing is imported."""
     return importlib.util.find_spec(PACKAGES[engine]) is not None
+
+
+def _unnamed(name: str, voices: Sequence[EngineVoice], folder: Path, files: tuple[Path, ...], wish: Wish) -> str:
+    """What to say of a name that no chosen voice has."""
+    left_out = [engine for engine in installed(folder, files) if wish.engines and engine.name not in wish.engines]
+    elsewhere = [engine.name for engine in left_out if any(_named(voice, (name,)) for voice in engine.voices())]
+    return no_such_voice(name, (*wish.languages, DEFAULT_LANGUAGE)[0], voices, elsewhere)
 
 
 def _named(voice: EngineVoice, names: Sequence[str]) -> bool:
@@ -153,13 +168,21 @@ def _stem(voice: EngineVoice) -> str:
     return voice.file.stem if voice.file and voice.engine == "piper" else ""
 
 
+def _absolute(path: Path) -> Path:
+    """However a file is spelt, it is one voice; a link to one stays, for its description lies beside."""
+    return path.parent.resolve() / path.name
+
+
 def _description(model: Path) -> Path:
     return model.with_name(f"{model.name}.json")
 
 
-def _styles_beside(model: Path) -> Path | None:
-    """The one file of styles in a model's folder, unless the model is a Piper voice."""
+def find_styles(model: Path) -> Path | None:
+    """The file of styles in a model's folder, the folder where each has its own; none beside a Piper voice."""
     if _description(model).is_file():
         return None
-    found = [file for suffix in ("*.npz", "*.bin") for file in sorted(model.parent.glob(suffix))]
-    return found[0] if len(found) == 1 else None
+    archives, files = sorted(model.parent.glob("*.npz")), sorted(model.parent.glob("*.bin"))
+    found = archives + files
+    if len(found) == 1 and found[0].stat().st_size != BARE_STYLE_BYTES:
+        return found[0]
+    return model.parent if files and not archives else None

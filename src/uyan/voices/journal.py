@@ -4,7 +4,9 @@ A line is read only when it is whole and belongs to the clip that is planned, so
 clip at the most. It knows nothing of how clips are made.
 """
 
+import errno
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +24,8 @@ class Journal:
         self._dropped: dict[str, str] = {}
         whole = self._read()
         try:
-            self._file: IO[bytes] = path.open("r+b" if path.exists() else "w+b")
+            # Without a buffer: what does not fit on the disk is not tried again when the file is closed.
+            self._file: IO[bytes] = path.open("r+b" if path.exists() else "w+b", buffering=0)
             self._file.truncate(whole)  # what a kill left half-written
             self._file.seek(whole)
         except OSError as reason:
@@ -36,24 +39,26 @@ class Journal:
         there = made.failure or clip.identity in self._dropped or (folder / clip.path).is_file()
         return made if there else None
 
-    def dropped(self, clip: Clip) -> str:
-        """Why a clip was dropped, empty for one that was not."""
-        return self._dropped.get(clip.identity, "")
-
     def add(self, made: Made) -> None:
         """Note what became of a clip."""
         self._made[made.identity] = made
         self._append(asdict(made))
 
     def drop(self, clip: Clip, reason: str) -> None:
-        """Note that a clip is not used; what is dropped stays so."""
-        self._dropped[clip.identity] = reason
-        self._append({"identity": clip.identity, "dropped": reason})
+        """Note that a clip is not used: its file need not be there."""
+        if self._dropped.get(clip.identity) != reason:
+            self._dropped[clip.identity] = reason
+            self._append({"identity": clip.identity, "dropped": reason})
+
+    def keep(self, clip: Clip) -> None:
+        """A clip is used, whatever was thought of it among fewer: its file must be there."""
+        self._dropped.pop(clip.identity, None)
 
     def _append(self, fields: dict[str, Any]) -> None:
+        line = json.dumps(fields, ensure_ascii=False).encode() + b"\n"
         try:
-            self._file.write(json.dumps(fields, ensure_ascii=False).encode() + b"\n")
-            self._file.flush()
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as reason:
             raise disk_error(reason, self._path) from reason
 

@@ -23,13 +23,13 @@ def judge(clips: Sequence[tuple[Clip, Made]]) -> dict[int, str]:
     for clip, made in spoken:
         earlier = first.setdefault(made.content, clip.identity)
         if earlier != clip.identity:
-            reasons[clip.number] = f"the same sound as {earlier}"
+            reasons[clip.number] = f"the same sound: {earlier} has it"
     by_voice, by_engine = (_medians(spoken, narrow) for narrow in (True, False))
     for clip, made in spoken:
         expected_s = by_voice.get(_group(clip, True)) or by_engine.get(_group(clip, False))
         if expected_s is not None and not LENGTHS[0] <= made.natural_s / expected_s <= LENGTHS[1]:
-            problem = f"{made.natural_s:.2f} s at the voice's own rate where others take {expected_s:.2f} s"
-            reasons.setdefault(clip.number, problem)
+            at_rate = f"{made.natural_s:.2f} s at the voice's own rate where others take {expected_s:.2f} s"
+            reasons.setdefault(clip.number, f"not as long as it should be: {at_rate}")
     return reasons
 
 

@@ -1,22 +1,27 @@
 """One function over many items in processes, each item within a time limit: what hangs or dies is cut off and told.
 
-`concurrent.futures` cannot end a process that hangs in a library; here each process has a pipe of its own, is killed
-when its item takes too long, and is started anew. It knows nothing of what it runs.
+`concurrent.futures` cannot end a process that hangs in a library; here each process has a pipe of its own, is ended
+when its item takes too long, and is started anew. Whoever is ended may clean up first: end the programs it started,
+remove its files. A process ends, too, when the one that started it is gone. It knows nothing of what it runs.
 """
 
 import itertools
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic
 
-from uyan.data.task_map import Item, Lost, Result
+from uyan.engine.task_map import Item, Lost, Result
 
 START_S = 60.0
 """A new process may take this much longer with its first item: it imports, and it loads a model."""
+LEAVE_S = 5.0
+"""So long a process that is ended may take to clean up; one that hangs in a library does not hear of it."""
 
 
 def run_limited(
@@ -89,7 +94,9 @@ class _Worker(Generic[Item, Result]):
         return item, result
 
     def end(self) -> None:
-        """Kill the process, whatever it does."""
+        """End the process, whatever it does."""
+        self.process.terminate()
+        self.process.join(LEAVE_S)
         self.process.kill()
         self.process.join()
         self.pipe.close()
@@ -98,6 +105,8 @@ class _Worker(Generic[Item, Result]):
 def _serve(task: Callable[[Item], Result], pipe: Connection) -> None:
     """In the process: one item after the other, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started the processes ends them
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     while True:
         try:
             item = pipe.recv()
@@ -111,3 +120,18 @@ def _serve(task: Callable[[Item], Result], pipe: Connection) -> None:
             pipe.send(answer)
         except BrokenPipeError:
             return
+
+
+def _leave(*_: object) -> None:
+    """What is open is closed on the way out."""
+    raise SystemExit(1)
+
+
+def _leave_with_parent() -> None:
+    """Wait for the end of the process that started this one, then end it as `_Worker.end` would have."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(LEAVE_S)
+        os._exit(1)

@@ -3,8 +3,10 @@
 from collections import defaultdict
 from pathlib import Path
 
-from uyan.errors import UyanError
-from uyan.voices.installed import ENGINES, EXTRAS, PACKAGES, importable, installed
+from uyan.errors import ConfigError, UyanError, VoiceError
+from uyan.voices.advice import other_languages
+from uyan.voices.espeak import VARIANTS, languages
+from uyan.voices.installed import DEFAULT_LANGUAGE, ENGINES, EXTRAS, PACKAGES, importable, installed
 from uyan.voices.speech import EngineVoice, speaks
 
 SHOWN = 6
@@ -13,31 +15,56 @@ SHOWN = 6
 Row = tuple[str, str, str, int, str]
 
 
-def installed_rows(folder: Path, language: str | None = None) -> tuple[list[Row], list[str]]:
+def installed_rows(folder: Path, language: str | None = None, only: str | None = None) -> tuple[list[Row], list[str]]:
     """Voice, engine, languages, speakers and licence of each file, and in words what is missing or cannot be read.
 
     Speakers are those that the engine tells apart; generating varies each in rate, pitch, formants and effort.
+    Raises ConfigError for a name of no engine, VoiceError where no voice speaks the language.
     """
+    if only not in (None, *ENGINES):
+        raise ConfigError(f"no engine {only!r}; there are {', '.join(ENGINES)}")
     groups: dict[tuple[str, str], list[EngineVoice]] = defaultdict(list)
     problems = [
         f"{name}: not installed; pip install 'uyan[{EXTRAS[name]}]'"
         for name in ENGINES
-        if name in PACKAGES and not importable(name)
+        if name in PACKAGES and only in (None, name) and not importable(name)
     ]
+    spoken: list[str] = []
     for engine in installed(folder):
+        if only not in (None, engine.name):
+            continue
         try:
             voices = engine.voices()
         except UyanError as reason:
             problems.append(str(reason))
             continue
+        spoken += [voice.language for voice in voices]
         for voice in voices:
             if language is None or speaks(voice.language, language):
-                groups[engine.name, voice.file.stem if voice.file else "variants"].append(voice)
-    return [_row(engine, name, voices) for (engine, name), voices in groups.items()], problems
+                groups[engine.name, voice.file.stem if voice.file else ""].append(voice)
+    if language is not None and not groups:
+        raise VoiceError(f"no voice speaks {language!r}; {other_languages(language, spoken)}")
+    return [_row(engine, name or _example(voices), voices) for (engine, name), voices in groups.items()], problems
+
+
+def espeak_names() -> list[str]:
+    """How espeak-ng's voices are called: every language with its name, and every variant."""
+    spoken = sorted(languages().items())
+    return [
+        f"a voice of espeak is LANGUAGE+VARIANT, such as {DEFAULT_LANGUAGE}+{VARIANTS[0]}",
+        f"languages: {'; '.join(f'{code} {name}' for code, name in spoken)}",
+        f"variants: {', '.join(VARIANTS)}",
+    ]
+
+
+def _example(voices: list[EngineVoice]) -> str:
+    """The name of one, of English where it is spoken."""
+    names = [voice.name for voice in voices]
+    return next((name for name in names if name.startswith(f"{DEFAULT_LANGUAGE}+")), names[0]) + " …"
 
 
 def _row(engine: str, name: str, voices: list[EngineVoice]) -> Row:
-    languages = list(dict.fromkeys(voice.language for voice in voices))
-    more = f" and {len(languages) - SHOWN} more" if len(languages) > SHOWN else ""
+    spoken = sorted({voice.language for voice in voices})
+    more = f" and {len(spoken) - SHOWN} more" if len(spoken) > SHOWN else ""
     speakers = {voice.name.partition("+")[2] or voice.name for voice in voices}
-    return (name, engine, ", ".join(languages[:SHOWN]) + more, len(speakers), voices[0].license or "not stated")
+    return (name, engine, ", ".join(spoken[:SHOWN]) + more, len(speakers), voices[0].license or "not stated")

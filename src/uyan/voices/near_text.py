@@ -1,17 +1,17 @@
 """What to let voices say that a detector of a word must not take for it: parts, turns, rhymes and neighbours of it.
 
-Each text has a category, by which accept rates are reported. Texts for training and for the test are disjoint, as a
-hash of each says. Neighbours are spelt, not transcribed, so that any engine can say them; how near they are is measured
-on their sounds. It knows nothing of engines.
+Each text has a category, by which accept rates are reported. Texts for training and for the test share no sounds, and
+every category of two texts or more has some on either side. Neighbours are spelt, not
+transcribed, so that any engine can say them; how near they are is measured on their sounds. It knows no engine.
 """
 
 import hashlib
 import itertools
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
 from uyan.errors import ConfigError
@@ -22,6 +22,9 @@ from uyan.voices.speech import checked_text
 Half = Literal["train", "test"]
 FIRST, LAST, TURNED, REPEATED = "first part", "last part", "turned around", "repeated part"
 RHYME, NEAR, REAL, LONGER = "rhyme", "near word", "real word", "inside a longer word"
+
+DOTTED = ("tr", "az")
+"""Languages in which ı and i are two letters, İ and I their capitals."""
 
 READ_AS = "en-us"
 """Language of a word that nobody names one for."""
@@ -72,25 +75,70 @@ def near_texts(
     `lexicon` are real words to look for neighbours in, `spellings` other ways to write the word, which are it. Raises
     ConfigError for a word or a language that cannot be said.
     """
-    given = [checked_text(each).lower() for each in (word, *spellings)]
+    given = [_plain(checked_text(each), language) for each in (word, *spellings)]
     said = [phonemes(each, language) for each in given]
     asked: dict[str, str] = {}
-    for text, category in (*_made(given[0], language), *((each.lower(), REAL) for each in lexicon)):
-        if text not in given and (half is None or _half(text) == half):
-            asked.setdefault(" ".join(text.split()), category)
+    for text, category in (*_made(given[0], language), *((each, REAL) for each in lexicon)):
+        asked.setdefault(_plain(text, language), category)
+    near = _near(asked, said, language)
+    halves = _halves(near)
     found: dict[str, list[NearText]] = defaultdict(list)
-    for (text, category), sounds in zip(asked.items(), transcribed(asked, language), strict=True):
-        nearest = min(relative_distance(each, sounds) for each in said)
-        if sounds and _confusable(sounds, nearest, category, said):
-            found[category].append(NearText(text, category, nearest, sounds))
+    for each in near:
+        if half not in (None, halves[each.phonemes]) or each.text in given:
+            continue
+        nearest = min(relative_distance(way, each.phonemes) for way in said)
+        if _confusable(each.phonemes, nearest, each.category, said):
+            found[each.category].append(replace(each, distance=nearest))
     for texts in found.values():
         texts.sort(key=lambda near: (near.distance, near.text))
     turns = itertools.zip_longest(*found.values())
     return [near for turn in turns for near in turn if near is not None]
 
 
-def _half(text: str) -> Half:
-    return "test" if hashlib.sha256(f"near|{text}".encode()).digest()[0] % 2 else "train"
+def _plain(text: str, language: str) -> str:
+    """Small letters, as the language has them, and single spaces.
+
+    >>> _plain("IŞIK  İyi", "tr"), _plain("IŞIK", "en-us")
+    ('ışık iyi', 'işik')
+    """
+    composed = unicodedata.normalize("NFC", text)
+    if language[:2].lower() in DOTTED:
+        composed = composed.replace("I", "ı").replace("İ", "i")
+    return " ".join(composed.lower().split())
+
+
+def _near(asked: dict[str, str], said: Sequence[tuple[str, ...]], language: str) -> list[NearText]:
+    """Of texts with their categories those that are near the word, real ones also near another spelling of it."""
+    found = []
+    for (text, category), sounds in zip(asked.items(), transcribed(asked, language), strict=True):
+        if sounds:
+            ways = said if category == REAL else said[:1]
+            nearest = min(relative_distance(each, sounds) for each in ways)
+            if _confusable(sounds, nearest, category, ways):
+                found.append(NearText(text, category, nearest, sounds))
+    return found
+
+
+def _halves(near: Sequence[NearText]) -> dict[tuple[str, ...], Half]:
+    """The half of each sequence of sounds, whatever lexicon and spellings are given.
+
+    What is made of the word goes to either half in turn, in the order of a hash and category by category, the only one
+    to the test; real words go by their hash.
+    """
+    categories: dict[tuple[str, ...], str] = {}
+    for text in near:
+        categories.setdefault(text.phonemes, text.category)
+    turns: Counter[str] = Counter()
+    halves: dict[tuple[str, ...], Half] = {}
+    for digest, sounds in sorted((_digest(sounds), sounds) for sounds in categories):
+        category = categories[sounds]
+        halves[sounds] = "train" if (digest[0] if category == REAL else turns[category]) % 2 else "test"
+        turns[category] += 1
+    return halves
+
+
+def _digest(sounds: Sequence[str]) -> bytes:
+    return hashlib.sha256(f"near|{' '.join(sounds)}".encode()).digest()
 
 
 def _confusable(sounds: Sequence[str], nearest: float, category: str, said: Sequence[Sequence[str]]) -> bool:
@@ -114,6 +162,13 @@ def _made(word: str, language: str) -> Iterator[tuple[str, str]]:
         yield text, FIRST
     for text in _parts(word, pieces, space, first=False):
         yield text, LAST
+    if len(words) > 1:
+        syllables = [syllable for each in words for syllable in _syllables(each)]
+        for cut in range(1, len(syllables)):
+            yield " ".join(syllables[cut:] + syllables[:cut]), TURNED
+    elif len(pieces) == 2:
+        for cut in _cuts(word):
+            yield f"{word[cut:]} {word[:cut]}", TURNED
     if len(pieces) > 1:
         for order in itertools.islice(itertools.permutations(pieces), 1, 7):
             yield space.join(order), TURNED
@@ -136,9 +191,13 @@ def _parts(word: str, pieces: Sequence[str], space: str, first: bool) -> Iterato
     """The beginning or the end of the word: whole pieces, then cut anywhere in its middle."""
     for count in range(1, len(pieces)):
         yield space.join(pieces[:count] if first else pieces[-count:])
-    letters = len(word)
-    for kept in range(max(2, round(LEAST_PART * letters)), round(MOST_PART * letters) + 1):
+    for kept in _cuts(word):
         yield (word[:kept] if first else word[-kept:]).strip()
+
+
+def _cuts(word: str) -> range:
+    """Letters that a part may have."""
+    return range(max(2, round(LEAST_PART * len(word))), round(MOST_PART * len(word)) + 1)
 
 
 def _syllables(word: str) -> list[str]:

@@ -34,7 +34,9 @@ def phonemes(text: str, language: str) -> tuple[str, ...]:
 def transcribed(texts: Iterable[str], language: str) -> list[tuple[str, ...]]:
     """IPA segments of each text, none for one without a sound. Raises ConfigError as `phonemes` does."""
     with locked_espeak() as (library, _):
-        if library.espeak_SetVoiceByName(language.encode()) != 0:
+        code = language.lower().replace("_", "-")
+        names = (code, code.partition("-")[0])  # of fr-ch it has a voice, of tr-tr only tr
+        if all(library.espeak_SetVoiceByName(name.encode()) != 0 for name in names):
             raise ConfigError(f"espeak-ng does not read {language!r}; for example en-us, tr or de")
         library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         return [segments(_ipa(library, text)) for text in texts]

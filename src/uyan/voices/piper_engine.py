@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from uyan.errors import VoiceError
-from uyan.voices.seeded_session import SeededSession
+from uyan.voices.seeded_session import SeededSession, first_line
 from uyan.voices.speech import EngineVoice, Speech, SpokenWord, at_16_khz
 
 MAX_JSON_BYTES = 10_000_000
 MAX_SPEAKERS = 100_000
+RATES_HZ = range(8_000, 192_001)
 NOISE_SCALES, LENGTH_NOISE_SCALES = (0.5, 0.8), (0.6, 1.0)
 """How freely the voice speaks, drawn for every utterance; Piper's own values lie between."""
 CLAUSE_END = re.compile(r"[,.;:!?…]+")
@@ -56,13 +57,12 @@ class PiperEngine:
         from piper import SynthesisConfig
 
         session.rng = rng
-        config = SynthesisConfig(
-            speaker_id=voice.number,
-            length_scale=piper.config.length_scale / rate,
-            noise_scale=float(rng.uniform(*NOISE_SCALES)),
-            noise_w_scale=float(rng.uniform(*LENGTH_NOISE_SCALES)),
-        )
-        chunks = list(piper.synthesize(text, config, include_alignments=True))
+        noise, length_noise = float(rng.uniform(*NOISE_SCALES)), float(rng.uniform(*LENGTH_NOISE_SCALES))
+        try:
+            config = SynthesisConfig(voice.number, piper.config.length_scale / rate, noise, length_noise)
+            chunks = list(piper.synthesize(text, config, include_alignments=True))
+        except Exception as reason:  # onnxruntime's, espeak's and Python's errors have no base in common
+            raise VoiceError(f"voice {voice.name} cannot say {text!r}: {first_line(reason)}") from reason
         if not chunks:
             raise VoiceError(f"voice {voice.name} has no sound for {text!r}")
         samples = np.concatenate([chunk.audio_float_array.reshape(-1) for chunk in chunks]).astype(np.float32)
@@ -75,10 +75,13 @@ class PiperEngine:
             count = int(config["num_speakers"])
             language = str(config["espeak"]["voice"])
             code = config.get("language", {}).get("code", "") or language
+            rate_hz = config["audio"]["sample_rate"]
         except (KeyError, TypeError, ValueError, AttributeError) as reason:
             raise VoiceError(f"{file}.json: is not the description of a Piper voice ({reason!r} is wrong)") from reason
         if not 1 <= count <= MAX_SPEAKERS:
             raise VoiceError(f"{file}.json: num_speakers is {count}; fetch the voice again")
+        if rate_hz not in RATES_HZ:
+            raise VoiceError(f"{file}.json: audio.sample_rate is {rate_hz!r}; fetch the voice again")
         license_ = _license(file)
         return [
             EngineVoice(self.name, f"{name}:{number}", str(code).replace("_", "-").lower(), license_, file, number)

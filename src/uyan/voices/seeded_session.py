@@ -40,8 +40,8 @@ class SeededSession:
         except FileNotFoundError as reason:
             raise VoiceError(f"{path}: no such file; `uyan voices fetch` gets one") from reason
         except Exception as reason:  # protobuf's, onnx's and onnxruntime's errors have no base in common
-            detail = str(reason).splitlines()[0][:200] if str(reason) else type(reason).__name__
-            raise VoiceError(f"{path}: is no voice, or only part of one ({detail}); fetch it again") from reason
+            problem = f"{path}: is no voice, or only part of one ({first_line(reason)}); fetch it again"
+            raise VoiceError(problem) from reason
         self._model_path = str(path)
         self.rng = np.random.default_rng(0)
         """What the next run draws its noise from."""
@@ -60,6 +60,15 @@ class SeededSession:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
+
+
+def first_line(reason: Exception) -> str:
+    """What a library says of an error, in short.
+
+    >>> first_line(ValueError("wrong\\nat 0x7f")), first_line(IndexError())
+    ('wrong', 'IndexError')
+    """
+    return str(reason).splitlines()[0][:200] if str(reason) else type(reason).__name__
 
 
 def _with_noise_as_input(graph: Any) -> bool:

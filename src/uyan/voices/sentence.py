@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from uyan.audio import SAMPLE_RATE
-from uyan.data.task_map import Lost
+from uyan.engine.task_map import Lost
 from uyan.errors import ConfigError, VoiceError
 from uyan.voices.clip import write_sound
 from uyan.voices.limited_pool import run_limited

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from uyan.data.importers.catalogue import import_data_set
+from uyan.data.manifest import load_manifests
 from uyan.errors import DataError, ManifestError
 
 Tree = Callable[..., Path]
@@ -43,13 +44,32 @@ def test_nothing_readable_writes_nothing(tree: Tree) -> None:
     assert not (folder / "manifest.csv").exists()
 
 
+def test_nothing_but_the_keyword_is_said_so(tree: Tree) -> None:
+    folder = tree("clips/1.mp3", texts={"validated.tsv": "client_id\tpath\tsentence\na\t1.mp3\tHey Jarvis!\n"})
+    with pytest.raises(DataError, match=r"no recording of common-voice .*; all 1 say 'jarvis'"):
+        import_data_set("common-voice", folder, "jarvis")
+
+
 def test_sentences_with_the_keyword_are_counted(tree: Tree) -> None:
     header = "client_id\tpath\tsentence\n"
-    rows = "a\t1.mp3\tHey Jarvis!\nb\t2.mp3\tJarvis's hat\nc\t3.mp3\tgood morning\n"
+    rows = "a\t1.mp3\tHey Jarvis!\nb\t2.mp3\tjarvish hats\nc\t3.mp3\tgood morning\n"
     folder = tree("clips/1.mp3", "clips/2.mp3", "clips/3.mp3", texts={"validated.tsv": header + rows})
     made = import_data_set("common-voice", folder, "jarvis")
     assert made.saying_the_keyword == 1
     assert [r.path for r in made.recordings] == ["clips/2.mp3", "clips/3.mp3"]
+
+
+def test_the_keyword_spelt_with_other_dots_is_no_negative(tree: Tree) -> None:
+    words = ("i\u0307yi", "işık", "ışık", "bir")
+    rows = [f"TRAIN,{n}.opus,{word},True,s{n}" for n, word in enumerate(words)]
+    table = "\n".join(["SET,LINK,WORD,VALID,SPEAKER", *rows, ""])
+    folder = tree(*(f"clips/{n}.opus" for n in range(4)), texts={"tr_splits.csv": table})
+    good = import_data_set("mswc", folder, "iyi")
+    assert [r.label for r in load_manifests([good.manifest])] == ["iyi", "işık", "ışık", "bir"]
+    assert good.saying_the_keyword == 0
+    light = import_data_set("mswc", folder, "ışık")
+    assert [r.label for r in light.recordings] == ["iyi", "ışık", "bir"]
+    assert light.saying_the_keyword == 1
 
 
 def test_a_table_without_its_columns_is_named(tree: Tree) -> None:

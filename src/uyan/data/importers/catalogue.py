@@ -16,10 +16,11 @@ from uyan.data.importers import (
     speech_commands,
     spoken_words,
 )
-from uyan.data.importers.found import Found, says
+from uyan.data.importers.found import Found, dots_apart, says
+from uyan.data.importers.target import require_replaceable, require_writable
 from uyan.data.manifest import save_manifest
-from uyan.data.parallel import Progress, run_tasks, silent
 from uyan.data.recording import Recording, normal_word, unknown_speaker_id
+from uyan.engine.parallel import Progress, run_tasks, silent
 from uyan.errors import DataError, ManifestError
 
 Find = Callable[[Path], Iterator[Found]]
@@ -34,7 +35,6 @@ IMPORTERS: dict[str, Find] = {
     "esc-50": esc50.find,
     "slr28": rirs_noises.find,
 }
-SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Imported:
     manifest: Path
     recordings: list[Recording]
     saying_the_keyword: int
-    """Sentences left out since the keyword is somewhere in them."""
+    """Sentences left out since the keyword is somewhere in them, and words that may be the keyword spelt otherwise."""
     left_out: list[tuple[str, str]]
     """Path and reason: listed but not there, or not readable."""
 
@@ -59,8 +59,10 @@ def import_data_set(
 ) -> Imported:
     """Write the manifest of a data set that lies in the folder as its publisher packs it.
 
-    Sentences that say the keyword are left out: they are no negatives, and where it is in them is not known. Raises
-    DataError for a name nobody knows, a folder that is laid out otherwise, or one without a single readable recording.
+    Sentences that say the keyword are left out: they are no negatives, and where it is in them is not known; so are
+    words that only dots over i tell from it. Raises DataError for a name nobody knows, a folder that is laid out
+    otherwise, or one without a single readable recording, and for a manifest that cannot be written there, or that
+    somebody else wrote or changed.
     """
     if name not in IMPORTERS:
         raise DataError(f"no data set {name!r} to import; there are {', '.join(IMPORTERS)}")
@@ -68,17 +70,27 @@ def import_data_set(
         raise DataError(f"{folder}: no such folder")
     root = folder.resolve()
     found = list(IMPORTERS[name](root))
-    wanted = [f for f in found if not (keyword and f.kind == "negative" and says(f.text, keyword))]
+    wanted = [f for f in found if not (keyword and _may_say(f, keyword))]
+    manifest = out or folder / "manifest.csv"
+    require_writable(manifest, root, wanted)
+    require_replaceable(manifest, root, wanted, name)
     tasks = [(root, f.path) for f in wanted]
     measured = list(run_tasks("measure", _duration_s, tasks, workers, progress))
     recordings = [_recording(root, name, f, m) for f, m in zip(wanted, measured, strict=True) if isinstance(m, float)]
     left_out = [(f.path, m) for f, m in zip(wanted, measured, strict=True) if isinstance(m, str)]
     if not recordings:
-        why = f"; {left_out[0][0]}: {left_out[0][1]}" if left_out else ""
+        said = f"; all {len(found)} say {keyword!r}" if found else ""
+        why = f"; {left_out[0][0]}: {left_out[0][1]}" if left_out else said
         raise DataError(f"{folder}: no recording of {name} that can be read{why}")
-    manifest = out or folder / "manifest.csv"
     save_manifest(recordings, manifest)
     return Imported(manifest, recordings, len(found) - len(wanted), left_out)
+
+
+def _may_say(found: Found, keyword: str) -> bool:
+    """Whether that would be a negative, and may be the keyword."""
+    if found.kind == "keyword":
+        return dots_apart(found.label, keyword)
+    return found.kind == "negative" and says(found.text, keyword)
 
 
 def _duration_s(task: tuple[Path, str]) -> float | str:

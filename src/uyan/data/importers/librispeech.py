@@ -28,7 +28,7 @@ def find(folder: Path) -> Iterator[Found]:
 def _texts(subset: Path) -> Iterator[tuple[str, str]]:
     for file in subset.glob("*/*/*.trans.txt"):
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = file.read_text(encoding="utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as reason:
             raise DataError(f"{file}: cannot be read ({reason})") from reason
         for line in lines:

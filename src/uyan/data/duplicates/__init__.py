@@ -1,0 +1,1 @@
+"""The same take under another name, gain, offset or encoding."""

@@ -1,0 +1,1 @@
+"""Features that stay on the device, and batches made there."""

@@ -1,0 +1,1 @@
+"""Features packed in few large files."""

@@ -1,0 +1,1 @@
+"""Who speaks, guessed from the voice."""
