@@ -19,6 +19,7 @@ import numpy as np
 from numpy import fft
 
 from uyan.audio import SAMPLE_RATE, Samples
+from uyan.freed_memory import keep_freed_memory
 
 QUIET_LOAD = 0.5
 """One-minute load average above which timings are not to be trusted."""
@@ -112,6 +113,7 @@ def in_fresh_process(one_core: bool, function: Callable[P, Result], *args: P.arg
 
 
 def _start(one_core: bool, start_method: str) -> None:
+    keep_freed_memory()  # as the uyan command does
     set_start_method(start_method, force=True)  # what it starts, it starts as any process here does, not by spawning
     if one_core:
         os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")

@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "files": "",
     "protobuf": "",
     "torch_threads": "",
+    "freed_memory": "",
     "ranks": "errors",
     "audio": "errors files",
     "storage": "errors",
@@ -31,7 +32,7 @@ MAY_IMPORT = {
     "detector": "errors files audio frontend decision container bundle hop_scorer",
     "runtime": "errors files audio storage audio_file frontend frontend_onnx decision container bundle "
     "hop_scorer detector",
-    "engine": "errors files storage",
+    "engine": "errors files freed_memory storage",
     "data": "errors files torch_threads audio storage audio_file frontend engine",
     "voices": "errors files audio storage audio_file frontend engine data",
     "model": "errors",
@@ -42,11 +43,11 @@ MAY_IMPORT = {
     "export": "errors files audio frontend decision container bundle model evaluation",
     "search": "errors",
     "recipe": "errors files audio storage audio_file frontend decision data model training search",
-    "pipeline": "errors files ranks audio storage audio_file frontend frontend_onnx decision container bundle "
-    "hop_scorer detector runtime engine data voices model training evaluation report export search recipe uyan",
-    "cli": "errors files ranks audio storage audio_file frontend frontend_onnx decision container bundle "
-    "hop_scorer detector runtime engine data voices model training evaluation report export search recipe pipeline "
-    "uyan",
+    "pipeline": "errors files freed_memory ranks audio storage audio_file frontend frontend_onnx decision container "
+    "bundle hop_scorer detector runtime engine data voices model training evaluation report export search recipe uyan",
+    "cli": "errors files freed_memory ranks audio storage audio_file frontend frontend_onnx decision container "
+    "bundle hop_scorer detector runtime engine data voices model training evaluation report export search recipe "
+    "pipeline uyan",
     "uyan": "errors bundle detector",
 }
 """A layer is a module or a package directly below src/uyan; "uyan" is `__init__.py` itself."""

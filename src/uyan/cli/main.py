@@ -31,6 +31,7 @@ from uyan.cli import (
     web,
 )
 from uyan.errors import UyanError
+from uyan.freed_memory import keep_freed_memory
 from uyan.ranks import GroupEnded
 
 ENDED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -76,6 +77,7 @@ def main() -> None:
     """Entry point: exit code 2 for anything the user can mend, 130 when interrupted."""
     # Threads that spin while they wait steal the cores of loader processes; read once, when torch is first loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     try:
         app()
     except UyanError as reason:

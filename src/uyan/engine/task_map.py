@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from uyan.freed_memory import keep_freed_memory
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -74,6 +76,7 @@ def opened(task: Callable[[Item], Result]) -> Iterator[Callable[[Item], Result]]
 
 def run_chunk(task: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:
     """A packet's results, in a worker."""
+    keep_freed_memory()
     with opened(task) as each:
         return [each(item) for item in chunk]
 

@@ -14,6 +14,7 @@ from os import getpid, kill
 from uyan import __version__
 from uyan.engine.job import Message, Outlet
 from uyan.errors import ConfigError, TrainingError, UyanError
+from uyan.freed_memory import keep_freed_memory
 from uyan.pipeline.loading import DECISION
 from uyan.pipeline.run import run_until
 from uyan.pipeline.run_task import METRICS, RunTask, read_metrics
@@ -31,6 +32,7 @@ def one_run(task: RunTask, threads: int, messages: Outlet) -> None:
     signal.signal(signal.SIGINT, interrupt)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # Ray blocks it in all that it starts
     _end_with_parent()
+    keep_freed_memory()
     try:
         import torch
 
