@@ -22,9 +22,9 @@ from uyan.decision import DetectorConfig
 from uyan.evaluation import scores
 from uyan.frontend import Cmvn, FrontendConfig, log_mel
 
-# Nodes, and what serves a client of theirs, start slowly beside other work: half a minute was not always enough.
+# Nodes, and what serves a client of theirs, start slowly beside other work.
 os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
-os.environ.setdefault("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", "120")
+os.environ.setdefault("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", "60")
 
 if TYPE_CHECKING:
     from uyan.model.network import Network

@@ -2,17 +2,15 @@
 
 import os
 import platform
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from ray_head import free_ports, ray_head
 from uyan.engine.job import Job
 from uyan.engine.parallel import SMALL_JOB_ITEMS, engine, run_jobs, run_tasks
 from uyan.engine.task_map import Lost
@@ -60,19 +58,11 @@ def kill_for(item: tuple[Path, int]) -> int:
     return number
 
 
-def free_port() -> str:
-    """Below those that Ray gives its workers."""
-    for port in np.random.default_rng().integers(7000, 9000, 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", int(port)))
-            return str(port)
-    raise AssertionError("no free port")
-
-
 @pytest.fixture(scope="module", autouse=True)
 def tasks_can_be_imported() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        for folder in Path(__file__).parents[:2]:
+            patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
         yield
 
 
@@ -124,7 +114,7 @@ def test_it_is_begun_three_times(started: None, tmp_path: Path) -> None:
 
 
 def test_nobody_answers() -> None:
-    with pytest.raises(ClusterError, match="cannot be joined"), engine(f"ray://127.0.0.1:{free_port()}"):
+    with pytest.raises(ClusterError, match="cannot be joined"), engine(f"ray://127.0.0.1:{free_ports()[0]}"):
         pass
 
 
@@ -132,17 +122,10 @@ def test_a_cluster_that_exists_is_joined_as_a_client(monkeypatch: pytest.MonkeyP
     """In a process of its own: a client and a driver do not get along in one."""
     pytest.importorskip("grpc", reason="needs uyan[ray]")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    command = [str(Path(sys.executable).with_name("ray"))]
-    start = ["start", "--head", "--num-cpus", "2", "--port", free_port(), "--ray-client-server-port", free_port()]
-    subprocess.run([*command, *start, "--node-ip-address", "127.0.0.1"], check=True, capture_output=True, timeout=120)
-    try:
-        joined = subprocess.run(
-            [sys.executable, __file__, f"ray://127.0.0.1:{start[-1]}"], capture_output=True, text=True, timeout=300
-        )
-        said = "fails: the word is missing, 1 line of two threads"
-        assert joined.stdout == f"{[item * item for item in ITEMS]}\n{said}\n", joined.stderr
-    finally:
-        subprocess.run([*command, "stop", "--force"], check=True, capture_output=True, timeout=120)
+    with ray_head() as address:
+        joined = subprocess.run([sys.executable, __file__, address], capture_output=True, text=True, timeout=300)
+    said = "fails: the word is missing, 1 line of two threads"
+    assert joined.stdout == f"{[item * item for item in ITEMS]}\n{said}\n", joined.stderr
 
 
 def test_a_node_that_dies_changes_no_result() -> None:

@@ -4,17 +4,12 @@ import json
 import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
 from test_run_group import UYAN, command, folder, run, run_to_line, two
 
+from ray_head import ray_head
 from uyan.pipeline.ray_train import FOLDER
 from uyan.training.fit import CHECKPOINT, WEIGHTS
 
@@ -23,26 +18,6 @@ pytest.importorskip("pyarrow", reason="needs uyan[ray]")
 pytestmark = pytest.mark.slow
 ON_RAY = ["--on", "ray", "--processes", "2"]
 __all__ = ["folder", "two"]
-
-
-@contextmanager
-def cluster() -> Iterator[str]:
-    """The address of a cluster that is there for as long as the block runs, and nobody else's is touched."""
-    ports: list[str] = []
-    for port in np.random.default_rng().integers(7000, 9000, 100):  # below those that Ray gives its workers
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", int(port)))
-            ports.append(str(port))
-    start = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus", "2"]
-    start += ["--node-ip-address", "127.0.0.1", "--port", ports[0], "--ray-client-server-port", ports[1]]
-    head = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        assert head.stdout is not None
-        assert any("Ray runtime started" in line for line in head.stdout)
-        yield f"ray://127.0.0.1:{ports[1]}"
-    finally:
-        head.terminate()
-        head.communicate(timeout=120)
 
 
 def test_workers_learn_what_processes_learn_and_go_on_when_interrupted(folder: Path) -> None:
@@ -62,7 +37,7 @@ def test_workers_learn_what_processes_learn_and_go_on_when_interrupted(folder: P
 
 def test_a_client_of_a_cluster_has_it_train(folder: Path, two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    with cluster() as address:
+    with ray_head() as address:
         there = command(folder, UYAN, "train", "short", "client", "--on", address, "--processes", "2")
         code, _, told = run(there)
     assert code == 0 and "mining round 1:" in told, told

@@ -14,6 +14,10 @@ from uyan.errors import ClusterError
 
 HERE = "ray"
 CLIENT = "ray://"
+JOIN_ERRORS = ConnectionError, RuntimeError, ValueError, TimeoutError, AssertionError
+JOIN_ATTEMPTS = 3
+DIED_AT_ONCE = "Starting Ray client server failed"
+"""Ray forks that server beside threads of its own, and now and then it is dead before it has begun."""
 TOKEN_HINT = "is it up, and do RAY_AUTH_TOKEN and RAY_AUTH_MODE here match its own?"
 
 
@@ -38,8 +42,8 @@ def cluster(address: str) -> Iterator[None]:
                 configure_logging=False,
             )
         else:
-            ray.init(address, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, AssertionError) as reason:
+            _join(ray, address)
+    except JOIN_ERRORS as reason:
         hint = "" if address == HERE else f"; {TOKEN_HINT}"
         raise ClusterError(f"{address}: the cluster cannot be joined ({in_short(reason)}){hint}") from reason
     try:
@@ -47,6 +51,19 @@ def cluster(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _join(ray: Any, address: str) -> None:
+    """Again where the cluster answers, but what it starts for this client ends before it says a word."""
+    for _ in range(JOIN_ATTEMPTS - 1):
+        try:
+            ray.init(address, log_to_driver=False)
+            return
+        except JOIN_ERRORS as reason:
+            if DIED_AT_ONCE not in str(reason):
+                raise
+            ray.shutdown()
+    ray.init(address, log_to_driver=False)
 
 
 def ray_package() -> Any:
