@@ -69,7 +69,7 @@ def upload(local: Workspace, s3: Any) -> None:
     for name in ("corpus", "more"):
         s3.put(str(local.base / name), f"words/{name}", recursive=True)
     s3.put(str(local.cache_folder / "features"), "words/features", recursive=True)
-    kept_back = s3.glob("words/features/*/*.index")[0]
+    kept_back = min(s3.glob("words/features/*/*.index"), key=s3.size)
     s3.rm([kept_back, kept_back.replace(".index", ".f16")])
 
 

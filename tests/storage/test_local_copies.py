@@ -8,9 +8,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from uyan.errors import StorageError
-from uyan.storage.local_copies import ABANDONED_S, PARTIAL, LocalCopies
+from uyan.storage.local_copies import ABANDONED_S, LOCK, PARTIAL, LocalCopies
 
 
 def name(number: int) -> str:
@@ -97,7 +98,8 @@ def fill(folder: Path, first: int) -> int:
     copies, most = LocalCopies(folder, 2_000), 0
     for number in range(first, first + 60):
         put(copies, number % 80)
-        most = max(most, held(folder))
+        with FileLock(folder / LOCK):
+            most = max(most, held(folder))
         found = copies.open(name(number % 80))
         if found is not None:
             with found:

@@ -58,6 +58,8 @@ class LocalCopies:
 
         Raises StorageError where the folder cannot be written, and what `blocks` raises; then nothing is left.
         """
+        from filelock import FileLock
+
         try:
             with self._reserved(size) as partial:
                 if partial is None:
@@ -69,7 +71,8 @@ class LocalCopies:
                     file.flush()
                     os.fsync(file.fileno())
                 self.path(name).parent.mkdir(exist_ok=True)
-                partial.replace(self.path(name))
+                with FileLock(self.folder / LOCK):  # who lists the folder meanwhile would miss it in both places
+                    partial.replace(self.path(name))
         except OSError as reason:
             raise StorageError(
                 f"{self.folder}: copies of remote files cannot be written there ({reason.strerror}); make room, or "
