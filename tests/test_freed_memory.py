@@ -1,6 +1,7 @@
 """Page faults of real processes: what is freed is kept within bounds, and the environment's own word is heeded."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -45,7 +46,7 @@ def measured(what: str, count: int = COUNT, size: int = SIZE, **environment: str
 
 @pytest.fixture(scope="module", autouse=True)
 def glibc() -> None:
-    if not measured("keep", 1, 1)[0]:
+    if platform.libc_ver()[0] != "glibc":
         pytest.skip("no glibc here: freed memory is nobody's to keep")
 
 
