@@ -4,11 +4,16 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+
+LIMIT_S = 120.0
+"""To start, and to end."""
 
 
 @contextmanager
@@ -19,14 +24,28 @@ def ray_head() -> Iterator[str]:
     start += ["--node-ip-address", "127.0.0.1", "--port", port, "--ray-client-server-port", clients]
     # With gRPC's handlers of forks, what Ray forks for a client was dead at birth in 4 of some 25 clusters, here.
     environment = os.environ | {"GRPC_ENABLE_FORK_SUPPORT": "0"}
-    head = subprocess.Popen(start, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        assert head.stdout is not None
-        assert any("Ray runtime started" in line for line in head.stdout)
-        yield f"ray://127.0.0.1:{clients}"
-    finally:
-        head.terminate()
-        head.communicate(timeout=120)
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder) / "said"
+        with said.open("wb") as output:
+            head = subprocess.Popen(start, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            _wait(head, said)
+            yield f"ray://127.0.0.1:{clients}"
+        finally:
+            head.terminate()
+            try:
+                head.wait(LIMIT_S)
+            except subprocess.TimeoutExpired:
+                head.kill()
+                raise
+
+
+def _wait(head: "subprocess.Popen[bytes]", said: Path) -> None:
+    """Until it says that it is there."""
+    until = time.monotonic() + LIMIT_S
+    while "Ray runtime started" not in said.read_text():
+        assert head.poll() is None and time.monotonic() < until, said.read_text()
+        time.sleep(0.2)
 
 
 def free_ports() -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from uyan.audio_file import read, read_part
 from uyan.data.check import CheckReport, check
-from uyan.data.duplicates.duplicate_groups import find_groups
+from uyan.data.duplicates.duplicate_groups import find_links, groups
 from uyan.data.locate import locate_word
 from uyan.data.manifest import load_manifests
 from uyan.data.member import SPLITS, is_positive
@@ -30,7 +30,7 @@ def picovoice() -> CheckReport:
 @pytest.fixture(scope="module")
 def repeated_takes(picovoice: CheckReport) -> list[list[int]]:
     prints = [probe.fingerprint for _, probe in picovoice.good]
-    return find_groups(prints, [recording.file for recording, _ in picovoice.good], read_part)
+    return groups(find_links(prints, [recording.file for recording, _ in picovoice.good], read_part), len(prints))
 
 
 def test_every_recording_of_the_benchmark_is_usable(picovoice: CheckReport) -> None:

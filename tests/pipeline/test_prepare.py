@@ -164,7 +164,7 @@ def test_near_duplicates_are_remembered(prepared: Prepared, monkeypatch: pytest.
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("compared again")
 
-    monkeypatch.setattr(module, "find_groups", refuse)
+    monkeypatch.setattr(module, "find_links", refuse)
     assert split_recordings(run, check_recordings(run)) == material.members
 
 

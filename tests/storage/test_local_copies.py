@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from filelock import FileLock
@@ -92,6 +93,25 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"cannot be written there .*; make room, or choose cache\.folder"):
         put(LocalCopies(tmp_path / "file", 1_000), 1)
+
+
+def test_a_copy_does_not_appear_while_somebody_counts(tmp_path: Path) -> None:
+    copies, reserved, counting = LocalCopies(tmp_path, 1_000), Event(), Event()
+
+    def blocks() -> Iterator[bytes]:
+        reserved.set()
+        counting.wait(30)
+        yield bytes(100)
+
+    writer = Thread(target=copies.put, args=(name(1), 100, blocks()))
+    writer.start()
+    assert reserved.wait(30)
+    with FileLock(tmp_path / LOCK):
+        counting.set()
+        writer.join(0.5)
+        assert writer.is_alive() and copies.find(name(1)) is None and held(tmp_path) == 100
+    writer.join(30)
+    assert copies.find(name(1)) is not None and held(tmp_path) == 100
 
 
 def fill(folder: Path, first: int) -> int:

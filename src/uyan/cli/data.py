@@ -100,11 +100,11 @@ def _default_cache(manifest: "Location") -> Path | None:
 
 def _near_duplicates(report: "CheckReport", workers: int | None, progress: "Progress") -> list[list[int]]:
     from uyan.audio_file import read_part
-    from uyan.data.duplicates.duplicate_groups import find_groups
+    from uyan.data.duplicates.duplicate_groups import find_links, groups
 
     prints = [probe.fingerprint for _, probe in report.good]
     files = [recording.file for recording, _ in report.good]
-    return find_groups(prints, files, read_part, workers=workers, progress=progress)
+    return groups(find_links(prints, files, read_part, workers=workers, progress=progress), len(prints))
 
 
 def _show(report: "CheckReport", groups: list[list[int]]) -> None:

@@ -18,6 +18,7 @@ JOIN_ERRORS = ConnectionError, RuntimeError, ValueError, TimeoutError, Assertion
 JOIN_ATTEMPTS = 3
 DIED_AT_ONCE = "Starting Ray client server failed"
 """Ray forks that server beside threads of its own, and now and then it is dead before it has begun."""
+STILLBORN_HINT = "ray_client_server_*.err on its head may tell why; start the head with GRPC_ENABLE_FORK_SUPPORT=0"
 TOKEN_HINT = "is it up, and do RAY_AUTH_TOKEN and RAY_AUTH_MODE here match its own?"
 
 
@@ -44,7 +45,7 @@ def cluster(address: str) -> Iterator[None]:
         else:
             _join(ray, address)
     except JOIN_ERRORS as reason:
-        hint = "" if address == HERE else f"; {TOKEN_HINT}"
+        hint = "" if address == HERE else f"; {STILLBORN_HINT if _stillborn(reason) else TOKEN_HINT}"
         raise ClusterError(f"{address}: the cluster cannot be joined ({in_short(reason)}){hint}") from reason
     try:
         require_same_versions()
@@ -55,15 +56,18 @@ def cluster(address: str) -> Iterator[None]:
 
 def _join(ray: Any, address: str) -> None:
     """Again where the cluster answers, but what it starts for this client ends before it says a word."""
-    for _ in range(JOIN_ATTEMPTS - 1):
+    for attempt in range(1, JOIN_ATTEMPTS + 1):
         try:
             ray.init(address, log_to_driver=False)
             return
         except JOIN_ERRORS as reason:
-            if DIED_AT_ONCE not in str(reason):
-                raise
             ray.shutdown()
-    ray.init(address, log_to_driver=False)
+            if attempt == JOIN_ATTEMPTS or not _stillborn(reason):
+                raise
+
+
+def _stillborn(reason: BaseException) -> bool:
+    return DIED_AT_ONCE in str(reason)
 
 
 def ray_package() -> Any:

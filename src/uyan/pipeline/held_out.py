@@ -13,7 +13,7 @@ from pathlib import Path
 from uyan.audio_file import read_part
 from uyan.bundle import Bundle
 from uyan.data.check import CheckReport, check
-from uyan.data.duplicates.duplicate_groups import find_groups
+from uyan.data.duplicates.duplicate_groups import find_links, groups
 from uyan.data.manifest import load_manifests
 from uyan.data.member import Member, is_positive
 from uyan.data.recording import Recording, unknown_speakers
@@ -99,8 +99,8 @@ def _members(report: CheckReport, learnt: Learnt, progress: Progress, workers: i
         if _knows(learnt, recording) or probe.content_sha1 in learnt.sha1s
     }
     prints, files = [probe.fingerprint for probe in found], [recording.file for recording in recordings]
-    groups = find_groups(prints, files, read_part, settled=settled, workers=workers, progress=progress)
-    return judges(recordings, found, groups)
+    links = find_links(prints, files, read_part, settled=settled, workers=workers, progress=progress)
+    return judges(recordings, found, groups(links, len(prints)))
 
 
 def _knows(learnt: Learnt, recording: Recording) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from uyan.audio_file import read_part
 from uyan.data.cache import FeatureCache, extract
 from uyan.data.check import CheckReport, check, write_quarantine
-from uyan.data.duplicates.duplicate_groups import find_groups
+from uyan.data.duplicates.duplicate_groups import find_links, groups
 from uyan.data.examples import ExampleMaker, Positive, Segment, crop_frames, segments
 from uyan.data.licences import forbids_commercial_use, licence_names
 from uyan.data.limit import expectation, limit_positives, training_positives, without_synthetic
@@ -140,7 +140,8 @@ def _duplicate_groups(run: Workspace, report: CheckReport) -> list[list[int]]:
         prints = [report.good[i][1].fingerprint for i in chosen]
         files = [report.good[i][0].file for i in chosen]
         workers, mark = run.recipe.cache.workers, run.given_up().mark("duplicates")
-        found = find_groups(prints, files, read_part, workers=workers, progress=run.progress, mark=mark)
+        links = find_links(prints, files, read_part, workers=workers, progress=run.progress, mark=mark)
+        found = groups(links, len(prints))
         with replacing(memory) as partial:
             partial.write_text(json.dumps(found), encoding="utf-8")
     return [[chosen[number] for number in group] for group in found]
@@ -149,10 +150,10 @@ def _duplicate_groups(run: Workspace, report: CheckReport) -> list[list[int]]:
 def _remembered(memory: Path) -> list[list[int]] | None:
     """Groups found before; None where there are none, or where the file is damaged."""
     try:
-        groups: list[list[int]] = json.loads(memory.read_text(encoding="utf-8"))
+        found: list[list[int]] = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return groups
+    return found
 
 
 def make_features(run: Workspace, members: Sequence[Member]) -> Material:

@@ -13,7 +13,7 @@ from uyan.audio import SAMPLE_RATE, Samples
 from uyan.audio_file import read, write
 from uyan.data.duplicates.correlation import correlation
 from uyan.data.duplicates.duplicate_candidates import NEAREST, PROBES, REPRESENTATIVES, find_candidates
-from uyan.data.duplicates.duplicate_groups import DuplicateLink, find_groups, find_links, groups
+from uyan.data.duplicates.duplicate_groups import DuplicateLink, find_links, groups
 from uyan.data.duplicates.fingerprint import DIMS, Fingerprint, fingerprint
 from uyan.frontend import FrontendConfig, log_mel
 
@@ -30,7 +30,7 @@ def load(samples: Samples, start_s: int, stop_s: int) -> Samples:
 
 
 def search(recordings: list[Samples], **options: float) -> list[list[int]]:
-    return find_groups(prints_of(recordings), recordings, load, **options)
+    return groups(find_links(prints_of(recordings), recordings, load, **options), len(recordings))
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_each_recording_is_loaded_once_and_progress_reaches_the_end(words):
     def progress(stage: str, done: int, total: int) -> None:
         seen[stage] = (done, total)
 
-    find_groups(prints_of(recordings), range(2 * WORDS), counted, progress=progress)
+    find_links(prints_of(recordings), range(2 * WORDS), counted, progress=progress)
     assert set(loads) == set(range(2 * WORDS))
     assert set(loads.values()) == {1}
     assert set(seen) == {"compare fingerprints", "confirm duplicates"}
@@ -205,7 +205,7 @@ def test_two_settled_recordings_are_not_compared(words):
         return load(recordings[number], start_s, stop_s)
 
     prints = prints_of(recordings)
-    assert find_groups(prints, range(4), counted, settled={0, 1, 2}) == [[2, 3]]
+    assert groups(find_links(prints, range(4), counted, settled={0, 1, 2}), 4) == [[2, 3]]
     assert not compared[0] and not compared[1]
 
 
@@ -233,5 +233,6 @@ def test_a_mark_is_there_while_waveforms_are_compared(words, tmp_path: Path):
         return load(samples, start_s, stop_s)
 
     recordings = [words[0], -words[0], words[1]]
-    assert find_groups(prints_of(recordings), recordings, watched, mark=tmp_path / "mark") == [[0, 1]]
+    links = find_links(prints_of(recordings), recordings, watched, mark=tmp_path / "mark")
+    assert groups(links, len(recordings)) == [[0, 1]]
     assert there and all(there) and not (tmp_path / "mark").exists()

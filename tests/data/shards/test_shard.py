@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from one_shard import one_shard
 
 from uyan.data.shards.shard import Shard, shard_files
 from uyan.data.shards.shard_index import BLOCK_FRAMES, texts_of
-from uyan.data.shards.shard_writer import ShardWriter
 from uyan.errors import ShardError
 
 MELS = 3
@@ -26,11 +26,7 @@ def features(number: int, frames: int) -> np.ndarray:
 
 
 def written(folder: Path, frames: list[int]) -> Shard:
-    with ShardWriter(folder, MELS) as writer:
-        for number, count in enumerate(frames):
-            writer.add(name(number), features(number, count))
-    (path,) = folder.glob("*.index")
-    return Shard(path)
+    return Shard(one_shard(folder, {name(number): features(number, count) for number, count in enumerate(frames)}))
 
 
 @given(frames=sizes.filter(bool), asked=st.tuples(st.integers(0, 99), st.integers(0, 20_000), st.integers(0, 20_000)))

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from one_shard import one_shard
 
 from uyan.data.shards import shard_folder
 from uyan.data.shards.shard_folder import ShardFolder, remove
-from uyan.data.shards.shard_writer import ShardWriter
 from uyan.errors import DataError, ShardError
 
 MELS = 3
@@ -29,12 +29,7 @@ def features(number: int) -> np.ndarray:
 
 def write(folder: Path, numbers: list[int]) -> Path:
     """One shard; its index."""
-    before = set(folder.glob("*.index"))
-    with ShardWriter(folder, MELS) as writer:
-        for number in numbers:
-            writer.add(name(number), features(number))
-    (made,) = set(folder.glob("*.index")) - before
-    return made
+    return one_shard(folder, {name(number): features(number) for number in numbers})
 
 
 @given(

@@ -19,6 +19,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from one_shard import one_shard
 
 from uyan.audio import SAMPLE_RATE
 from uyan.audio_file import read
@@ -55,12 +56,7 @@ def features(number: int) -> NDArray[np.float16]:
 
 def write(folder: Path, numbers: list[int]) -> Path:
     """One shard; its index."""
-    before = set(folder.glob("*.index"))
-    with ShardWriter(folder, MELS) as writer:
-        for number in numbers:
-            writer.add(name(number), features(number))
-    (made,) = set(folder.glob("*.index")) - before
-    return made
+    return one_shard(folder, {name(number): features(number) for number in numbers})
 
 
 @dataclass

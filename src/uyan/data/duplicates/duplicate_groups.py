@@ -37,40 +37,8 @@ class DuplicateLink:
     """|NCC| at the best lag, in [0, 1]."""
 
 
-def find_groups(
-    fingerprints: Sequence[Fingerprint],
-    sources: Sequence[Any],
-    load: Load,
-    *,
-    seed: int = 42,
-    min_correlation: float = 0.9,
-    settled: Collection[int] = (),
-    workers: int | None = None,
-    progress: Progress = silent,
-    mark: Path | None = None,
-) -> list[list[int]]:
-    """Groups of near-duplicate recordings: each sorted, at least two members, in order of their first.
-
-    `load` brings seconds of what `sources` has for a recording. The seed chooses the cells; groups hardly depend on it.
-    Whether two of the `settled` recordings are one take is not asked: they share a group only through others.
-    `mark` as in `run_tasks`. Raises DataError where a recording kills whoever reads it.
-    """
-    links = find_links(
-        fingerprints,
-        sources,
-        load,
-        seed=seed,
-        min_correlation=min_correlation,
-        settled=settled,
-        workers=workers,
-        progress=progress,
-        mark=mark,
-    )
-    return groups(links, len(fingerprints))
-
-
 def groups(links: Sequence[DuplicateLink], count: int) -> list[list[int]]:
-    """Connected recordings among `count`, as `find_groups` returns them.
+    """Near-duplicates among `count` recordings: each group sorted, two members or more, in order of their first.
 
     >>> groups([DuplicateLink(4, 7, 0.95), DuplicateLink(1, 2, 0.99), DuplicateLink(2, 4, 0.92)], 8)
     [[1, 2, 4, 7]]
@@ -98,7 +66,9 @@ def find_links(
 ) -> list[DuplicateLink]:
     """Pairs confirmed by `correlation`, enough of them to connect every group (n - 1 for n recordings).
 
-    None of two `settled` recordings. Raises DataError where a recording kills whoever reads it.
+    `load` brings seconds of what `sources` has for a recording. The seed chooses the cells; groups hardly depend on it.
+    Whether two of the `settled` recordings are one take is not asked: they share a group only through others.
+    `mark` as in `run_tasks`. Raises DataError where a recording kills whoever reads it.
     """
     tries = find_candidates(fingerprints, seed=seed, progress=progress)
     if settled:
