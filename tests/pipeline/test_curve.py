@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,14 @@ def test_more_than_there_is_becomes_all_there_is() -> None:
     members = said(*[10] * 10)
     assert choose_sizes(members, "uyan", [30, 100, 270], [], 42, told.append) == [Size(30, 3), Size(100, 10)]
     assert told == ["270 positives were asked for, 100 are there to train on: a point of all of them instead"]
+
+
+def test_synthetic_voices_are_no_size() -> None:
+    real, machine = said(*[10] * 6), said(*[10] * 50)
+    machines = [replace(m, recording=replace(m.recording, speaker_id=f"tts:{m.recording.path}")) for m in machine]
+    assert sizes([*machines, *real]) == sizes(real)
+    with pytest.raises(ConfigError, match="no real recording of 'uyan' to train on"):
+        sizes(machines)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,12 @@ def canvas(size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
     """An empty picture in the style of all of them."""
     figure = Figure(figsize=size_inches, dpi=150, layout="constrained", facecolor="white")
     axes = figure.add_subplot()
+    style(axes)
+    return figure, axes
+
+
+def style(axes: Axes) -> None:
+    """Give one panel the look of all pictures."""
     axes.grid(color="#e3e6ea", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -128,7 +134,6 @@ def canvas(size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
     axes.xaxis.label.set_fontsize(11)
     axes.yaxis.label.set_fontsize(11)
     axes.title.set_fontsize(12)
-    return figure, axes
 
 
 def _det_limits(lowest: float, highest: float) -> tuple[float, float]:

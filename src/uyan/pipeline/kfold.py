@@ -48,7 +48,13 @@ def kfold(
     Interrupted, the same call goes on. Raises TrainingError when a fold fails, EvaluationError when folds overlap.
     """
     tasks = fold_tasks(recipe, base, out, folds)
-    metrics = run_many(tasks, jobs, progress, tell)
+    return pool_folds(recipe, tasks, run_many(tasks, jobs, progress, tell), out)
+
+
+def pool_folds(
+    recipe: Recipe, tasks: Sequence[RunTask], metrics: Sequence[Mapping[str, Any]], out: Path
+) -> dict[str, Any]:
+    """Pool finished folds of one recipe, write `kfold.json` and `kfold.png` into `out`. Returns the report."""
     pooled = pool([load_tracks(task.out / TRACKS) for task in tasks])
     conditions, alarms = pooled_conditions(pooled), pooled_alarms(pooled)
     report = {

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+
+from uyan.evaluation.gain_figure import GainLine, gain_figure
+from uyan.evaluation.intervals import Interval
+
+RED, BLUE = (0xC8, 0x42, 0x1F), (0x1F, 0x5F, 0xA8)
+SIZES = ["0", "5", "10", "27 – 29"]
+
+
+def _pixels(path: Path, colour: tuple[int, int, int]) -> np.ndarray:
+    """Rows and columns of the pixels of exactly that colour, shape (pixels, 2)."""
+    picture = np.round(matplotlib.image.imread(path)[..., :3] * 255).astype(int)
+    return np.argwhere((picture == colour).all(axis=-1))
+
+
+def _line(rates: list[float], first: int = 0) -> GainLine:
+    around = [Interval(rate - 0.02, rate + 0.02) for rate in rates]
+    return GainLine(range(first, first + len(rates)), rates, around)
+
+
+def test_a_line_lies_where_its_points_and_rates_are(tmp_path: Path) -> None:
+    path = tmp_path / "gain.png"
+    lines = {"without": _line([0.6, 0.55, 0.5], 1), "with": _line([0.2, 0.15, 0.1, 0.1])}
+    gain_figure(SIZES, {"clean": lines}, "title", path)
+    red, blue = _pixels(path, RED), _pixels(path, BLUE)
+    legend = 0.9 * max(red[:, 0].max(), blue[:, 0].max())
+    red, blue = red[red[:, 0] < legend], blue[blue[:, 0] < legend]
+    assert red[:, 0].max() < blue[:, 0].min(), "more misses are higher"
+    assert blue[:, 1].min() < red[:, 1].min() - 50, "nothing was trained without at the first point"
+
+
+def test_every_condition_has_its_panel(tmp_path: Path) -> None:
+    lines = {"without": _line([0.5, 0.4, 0.3], 1), "with": _line([0.3, 0.2, 0.2, 0.1])}
+    heights = []
+    for conditions in (["clean"], ["clean", "5 dB SNR", "telephone"]):
+        path = tmp_path / f"{len(conditions)}.png"
+        gain_figure(SIZES, dict.fromkeys(conditions, lines), "title", path)
+        heights.append(len(_pixels(path, BLUE)))
+    assert heights[1] > 2 * heights[0]
