@@ -77,6 +77,8 @@ def make_metrics(**changes: Any) -> dict[str, Any]:
             "quarantined_first": [["a/torn.flac", "cannot be decoded"], ["b.wav", "every sample is zero"]],
             "licenses": ["CC0-1.0", "CC-BY-4.0"],
             "restricted": "",
+            "synthetic_engines": ["espeak", "kokoro"],
+            "synthetic_share": 0.5,
         },
         **changes,
     }
@@ -198,6 +200,15 @@ def test_no_licence_is_said() -> None:
     assert "Licences of the recordings: not given." in model_card(INFO, metrics)
 
 
+def test_machines_that_spoke_are_named_and_how_much() -> None:
+    metrics = make_metrics()
+    assert "Synthetic voices in training: espeak, kokoro; `data.synthetic_share` 0.5." in model_card(INFO, metrics)
+    metrics["data"]["synthetic_share"] = None
+    assert "`data.synthetic_share` null." in model_card(INFO, metrics)
+    metrics["data"]["synthetic_engines"] = []
+    assert "Synthetic voices in training" not in model_card(INFO, metrics)
+
+
 def test_how_it_was_trained() -> None:
     plain = model_card(INFO, make_metrics())
     assert "Averaged weights of epoch 5 of 6" in plain and "0.001 is sane" in plain
@@ -208,4 +219,6 @@ def test_how_it_was_trained() -> None:
     card = model_card(INFO, make_metrics(training=training))
     assert "4,000 windows of 321 files, 2 rounds over 9.0 h and 4.0 h of variants" in card
     assert "15,005, 1,234." in card
+    once = {**training, "hard_negatives": {**mined, "rounds": rounds[:1]}}
+    assert "321 files, 1 round over" in model_card(INFO, make_metrics(training=once))
     assert "focal loss: after epoch 3 of 6, why." in card

@@ -3,6 +3,7 @@
 import csv
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,11 @@ def test_the_summary_counts_each_split(prepared: Prepared) -> None:
     seconds = sum(m.duration_s for m in material.members if m.recording.label != "uyan")
     assert sum(s["negative_hours"] for s in summary["splits"].values()) == pytest.approx(seconds / 3600)
     assert (summary["unknown_speakers"], summary["repeated_takes"], summary["licenses"]) == (0, 0, [])
+    assert (summary["synthetic_engines"], summary["synthetic_share"]) == ([], 0.5)
+    machine = replace(material.members[0], split="train", excluded="")
+    members = [replace(machine, recording=replace(machine.recording, speaker_id="tts:piper:joe:r+1"))]
+    unused = replace(members[0], split="test", recording=replace(machine.recording, speaker_id="tts:espeak:en"))
+    assert data_summary(run, [*material.members, *members, unused])["synthetic_engines"] == ["piper"]
 
 
 def test_few_positives_are_warned_about_with_their_number(prepared: Prepared) -> None:

@@ -60,6 +60,7 @@ def made_up_metrics() -> dict[str, Any]:
     split |= {"synthetic_positives": 0, "synthetic_speakers": 0, "synthetic_hours": 0.0}
     clip = {"what": "clips", "equal_error_rate": 0.1, "fpr_at_tpr_95": 0.2, "partial_auc_10": 0.9}
     data = {"unknown_speakers": 0, "repeated_takes": 0, "quarantined": 0, "quarantined_first": [], "licenses": []}
+    data |= {"synthetic_engines": [], "synthetic_share": 0.5}
     data["restricted"] = ""
     learning_rate = {"verdict": "0.001 is sane"}
     return {

@@ -186,7 +186,7 @@ def test_a_real_network(tmp_path: Path) -> None:
     sweep = find_learning_rate(network, batches, loss, 1e-2, 42, 1e-3, steps=100)
     assert 1e-4 < sweep.suggestion < 1e-2
     assert min(sweep.smoothed) < 0.6 * sweep.smoothed[0]
-    assert sweep.verdict.startswith(f"the sweep suggests {sweep.suggestion:.1e}; 0.0003 is ")
+    assert sweep.verdict.startswith(f"the sweep suggests {sweep.suggestion:.1e}; the usual 0.0003 is ")
     assert "training.learning_rate 0.001 is " in sweep.verdict
     # Nothing but the sweep is left behind, and it comes again.
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())

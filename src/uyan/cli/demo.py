@@ -23,7 +23,7 @@ def demo(
     """Corpus, run, stream; then what fired where."""
     from uyan.cli.console import terminal
     from uyan.cli.run import show_outcome
-    from uyan.pipeline.demo import run_demo
+    from uyan.pipeline.demo import TARGET_FAH, run_demo
 
     with terminal() as shown:
         result = run_demo(out, seed, shown.progress, shown.tell)
@@ -32,4 +32,8 @@ def demo(
     for spoken_s, fired_s in result.heard:
         typer.echo(f"  spoken by {spoken_s:7.2f} s   " + (f"fired at {fired_s:7.2f} s" if fired_s else "MISSED"))
     typer.echo(f"  false alarms: {', '.join(f'{t:.2f} s' for t in result.false_alarms_s) or 'none'}")
+    typer.echo(
+        f"Its threshold aims at {TARGET_FAH:g} false alarms per hour, as far as so few minutes can tell; for a room, "
+        "aim at 0.5 or fewer, with hours of negatives."
+    )
     typer.echo("Synthetic voices only: this shows that the tool works, not how a detector does in your kitchen.")

@@ -89,6 +89,15 @@ def voices_of(speaker_id: str) -> frozenset[str]:
     return frozenset({f"{engine}:{first}", f"{engine}:{mixed[0]}"}) if mixed else frozenset({voice})
 
 
+def engine_of(speaker_id: str) -> str:
+    """What made a synthetic speaker's voice; empty for a person.
+
+    >>> engine_of("tts:espeak:tr+f2:r+1:p-2"), engine_of("ada")
+    ('espeak', '')
+    """
+    return speaker_id.removeprefix(SYNTHETIC_SPEAKER).partition(":")[0] if is_synthetic(speaker_id) else ""
+
+
 def unknown_speakers(recordings: Sequence[Recording]) -> int:
     """Spoken recordings whose speaker is unknown: with any, a split by speaker may leak."""
     return sum(not r.speaker_known and r.kind in ("keyword", "negative") for r in recordings)

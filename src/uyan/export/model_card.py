@@ -130,9 +130,21 @@ def _data(metrics: dict[str, Any]) -> str:
         f"Recordings without a speaker: {data['unknown_speakers']}. Repeated takes, counted once: "
         f"{data['repeated_takes']}. Recordings that could not be used: {data['quarantined']}. "
         f"Licences of the recordings: {'; '.join(data['licenses']) or 'not given'}.",
+        *_synthetic(data),
     ]
     lines += [f"- not used: {_cell(path)}: {_cell(reason)}" for path, reason in data["quarantined_first"]]
     return "\n".join(lines)
+
+
+def _synthetic(data: Mapping[str, Any]) -> list[str]:
+    """Which machines spoke to train it; nothing where none did."""
+    if not data["synthetic_engines"]:
+        return []
+    engines, share = ", ".join(map(_cell, data["synthetic_engines"])), data["synthetic_share"]
+    return [
+        "",
+        f"Synthetic voices in training: {engines}; `data.synthetic_share` {'null' if share is None else share}.",
+    ]
 
 
 def _training(metrics: dict[str, Any]) -> str:
@@ -151,11 +163,16 @@ def _training(metrics: dict[str, Any]) -> str:
         found = ", ".join(f"{scan['windows_found']:,}" for scan in mined["rounds"])
         lines += [
             "",
-            f"Hard negatives: {mined['windows']:,} windows of {mined['file_count']:,} files, {len(mined['rounds'])} "
-            f"rounds over {last['hours_scanned']:.1f} h and {last['hours_of_variants']:.1f} h of variants; windows "
+            f"Hard negatives: {mined['windows']:,} windows of {mined['file_count']:,} files, {_rounds(mined)} "
+            f"over {last['hours_scanned']:.1f} h and {last['hours_of_variants']:.1f} h of variants; windows "
             f"that scored too high, by round: {found}.",
         ]
     return "\n".join(lines)
+
+
+def _rounds(mined: Mapping[str, Any]) -> str:
+    count = len(mined["rounds"])
+    return f"{count} round" if count == 1 else f"{count} rounds"
 
 
 def _inside(info: BundleInfo) -> str:

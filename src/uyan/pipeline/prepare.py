@@ -19,7 +19,7 @@ from uyan.data.locate import Span, locate_word
 from uyan.data.manifest import load_manifests
 from uyan.data.member import SPLITS, SPLITS_FILE, Member, Split, is_positive, save_splits
 from uyan.data.mixing import draw_weights
-from uyan.data.recording import unknown_speakers
+from uyan.data.recording import engine_of, unknown_speakers
 from uyan.data.split import assign, leakage_guard
 from uyan.data.variant_features import extract_variants
 from uyan.data.variants import VariantTable
@@ -270,7 +270,13 @@ def data_summary(run: Workspace, members: Sequence[Member]) -> dict[str, Any]:
         "quarantined_first": run.quarantined[:QUARANTINED_SHOWN],
         "licenses": licence_names(licenses),
         "restricted": _restricted(licenses),
+        "synthetic_engines": sorted({engine_of(m.recording.speaker_id) for m in _trained(members)} - {""}),
+        "synthetic_share": run.recipe.data.synthetic_share,
     }
+
+
+def _trained(members: Sequence[Member]) -> list[Member]:
+    return [m for m in members if m.split == "train" and m.active]
 
 
 def _restricted(licenses: Mapping[str, int]) -> str:

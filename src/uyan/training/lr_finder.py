@@ -227,7 +227,7 @@ _ADVICE: dict[Word, str] = {
 
 
 def _verdict(suggestion: float, configured: float | None, diverged_at: float | None) -> str:
-    asked = [(f"{REFERENCE_RATE:g}", REFERENCE_RATE)]
+    asked = [(f"the usual {REFERENCE_RATE:g}", REFERENCE_RATE)]
     if configured is not None and configured != REFERENCE_RATE:
         asked.append((f"training.learning_rate {configured:g}", configured))
     said = [f"{name} is {_ADVICE[judge(rate, suggestion, diverged_at)]}" for name, rate in asked]
