@@ -69,7 +69,8 @@ def test_misses_are_weighed_against_time_where_that_alone_is_limited() -> None:
 
 def test_differences_are_of_the_same_voices() -> None:
     mean, low, high = difference(trial(0, [1] * 8), trial(1, [3] * 8))
-    assert (mean, low, high) == (20.0, 20.0, 20.0)
+    assert mean == 20.0
+    assert 15 < low < 20 < high < 25, "all alike, each known to half a recording"
     mean, low, high = difference(trial(0, [1, 9, 2, 8]), trial(1, [9, 2, 8, 3]))
     assert mean == pytest.approx(5.0) and low < 0 < high
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uyan.cli.ablate import JobsOption
+from uyan.cli.numbers import whole_numbers
 from uyan.cli.run import OnOption, RecipeArgument, SetOption, say_voices
-from uyan.errors import ConfigError
 
 if TYPE_CHECKING:
     from uyan.pipeline.curve import LearningCurve
@@ -43,7 +43,7 @@ def curve(
     from uyan.engine.parallel import engine
     from uyan.pipeline.curve import measure_curve
 
-    counts, voices = _counts("--positives", positives), _counts("--speakers", speakers)
+    counts, voices = whole_numbers("--positives", positives), whole_numbers("--speakers", speakers)
     folder = out or Path("runs") / f"{recipe.stem}-curve"
     with terminal() as shown, engine(on):
         measured = measure_curve(recipe, overrides or [], folder, counts, voices, jobs, shown.progress, shown.tell)
@@ -73,10 +73,3 @@ def _cell(at_fah: dict[str, Any]) -> str:
     interval = at_fah["miss_interval"]
     share = f"{at_fah['miss_rate']:.1%} {at_fah['misses']}/{at_fah['positives']}"
     return f"{share}\n{interval['low']:.1%} – {interval['high']:.1%}"
-
-
-def _counts(option: str, text: str) -> list[int]:
-    try:
-        return [int(number) for number in text.split(",") if number.strip()]
-    except ValueError:
-        raise ConfigError(f"{option} {text!r}: write whole numbers with commas between them, 30,100,270") from None

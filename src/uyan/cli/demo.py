@@ -34,6 +34,6 @@ def demo(
     typer.echo(f"  false alarms: {', '.join(f'{t:.2f} s' for t in result.false_alarms_s) or 'none'}")
     typer.echo(
         f"Its threshold aims at {TARGET_FAH:g} false alarms per hour, as far as so few minutes can tell; for a room, "
-        "aim at 0.5 or fewer, with hours of negatives."
+        "aim at 0.5 or less, with hours of negatives."
     )
     typer.echo("Synthetic voices only: this shows that the tool works, not how a detector does in your kitchen.")

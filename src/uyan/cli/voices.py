@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from uyan.cli import voices_gain
+from uyan.cli import voices_compare
 
 app = typer.Typer(help="Synthetic speech: voices, and recordings of a word by many.", rich_markup_mode=None)
-voices_gain.register(app)
+voices_compare.register(app)
 
 Folder = Annotated[
     Path | None, typer.Option("--folder", help="Where voices are kept; ~/.local/share/uyan/voices by default.")

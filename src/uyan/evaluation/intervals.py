@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import beta, chi2
+from scipy.stats import t as student_t
 
 from uyan.errors import EvaluationError
 
@@ -118,11 +120,16 @@ def change_bootstrap(
     confidence: float = 0.95,
     draws: int = 2000,
 ) -> Interval:
-    """Percentile interval for the change of a pooled miss rate, by drawing whole speakers with replacement.
+    """Interval for the change of a pooled miss rate: the percentiles over whole speakers drawn with replacement, or
+    Student's t over speakers where that is wider.
 
-    `changes_by_speaker` maps a speaker_id to (misses more than before, positives). As `speaker_bootstrap`, it leaves
-    two cases to other reasons: one speaker says nothing about other voices, [-1, 1]; where no speaker changed, the
-    bound is that of `clopper_pearson` with a speaker as a trial, either way.
+    `changes_by_speaker` maps a speaker_id to (misses more than before, positives). What few speakers cannot show is
+    left to other reasons:
+
+    * one speaker says nothing about other voices: [-1, 1];
+    * where no speaker changed, the bound is that of `clopper_pearson` with a speaker as a trial, either way;
+    * a speaker's count is rounded by up to half a recording, so that speakers who agree are no certainty;
+    * so few who changed that their signs alone could be chance (2 / 2^n, five at 95 %) do not leave zero out.
 
     >>> bounds = change_bootstrap({"ada": (0, 10), "cem": (0, 10)}, np.random.default_rng(42))
     >>> round(bounds.low, 4), round(bounds.high, 4)
@@ -139,7 +146,20 @@ def change_bootstrap(
     drawn = counts[rng.integers(len(counts), size=(draws, len(counts)))].sum(axis=1)
     tail = _tail(confidence)
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [tail, 1 - tail])
-    return Interval(float(low), float(high))
+    bounds = wider(Interval(float(low), float(high)), _change_by_t(counts, tail))
+    changed = int(np.count_nonzero(counts[:, 0]))
+    return bounds if 2**-changed <= tail else wider(bounds, Interval(0.0, 0.0))
+
+
+def _change_by_t(counts: NDArray[np.int64], tail: float) -> Interval:
+    """The same by Student's t for a ratio of sums, `counts` of shape (speakers, 2)."""
+    change, positives = counts.sum(axis=0).tolist()
+    rate, speakers = change / positives, len(counts)
+    residuals = counts[:, 0] - rate * counts[:, 1]
+    # Two counts, each rounded by up to half a recording: a variance of 1/12 + 1/12 a speaker at least.
+    variance = max(float((residuals**2).sum()) * speakers / (speakers - 1), speakers / 6)
+    half = float(student_t.ppf(1 - tail, speakers - 1)) * math.sqrt(variance) / positives
+    return Interval(max(-1.0, rate - half), min(1.0, rate + half))
 
 
 def rate_bootstrap(

@@ -124,7 +124,9 @@ def choose_sizes(
         raise ConfigError(f"--positives {list(positives)}, --speakers {list(speakers)}: at least 1 of each is needed")
     trained = [m for _, m in training_positives(members, keyword) if not m.recording.synthetic]
     if not trained:
-        raise ConfigError(f"no real recording of {keyword!r} to train on: a curve over what there is not")
+        raise ConfigError(
+            f"no real recording of {keyword!r} to train on: add some; their number is what the curve varies"
+        )
     most, voices = len(trained), len({m.recording.speaker_id for m in trained})
     for what, points, there in (("positives", positives, most), ("speakers", speakers, voices)):
         if max(points, default=0) > there:

@@ -17,7 +17,7 @@ from uyan.evaluation.intervals import Interval
 
 
 @dataclass(frozen=True)
-class GainLine:
+class VoicesLine:
     """One way to train in one condition."""
 
     places: Sequence[int]
@@ -25,9 +25,11 @@ class GainLine:
     miss_rates: Sequence[float]
     """A place each, as the intervals."""
     intervals: Sequence[Interval]
+    met: Sequence[bool]
+    """False where no threshold keeps the target: drawn hollow."""
 
 
-def gain_figure(sizes: Sequence[str], panels: Mapping[str, Mapping[str, GainLine]], title: str, path: Path) -> None:
+def voices_figure(sizes: Sequence[str], panels: Mapping[str, Mapping[str, VoicesLine]], title: str, path: Path) -> None:
     """Write condition → way to train → line as pictures side by side; `sizes` are the points' names, evenly spaced.
 
     The first way to train is red, the second blue. The file's suffix names the format.
@@ -53,9 +55,11 @@ def gain_figure(sizes: Sequence[str], panels: Mapping[str, Mapping[str, GainLine
     figure.savefig(path)
 
 
-def _draw(axes: Axes, line: GainLine, shift: float, colour: str, name: str) -> None:
+def _draw(axes: Axes, line: VoicesLine, shift: float, colour: str, name: str) -> None:
     percent = 100 * np.array(line.miss_rates)
     low, high = (100 * np.array([getattr(interval, end) for interval in line.intervals]) for end in ("low", "high"))
     around = np.clip([percent - low, high - percent], 0, None)
     at = np.array(line.places) + shift
     axes.errorbar(at, percent, around, fmt="o-", color=colour, linewidth=2, markersize=6, capsize=4, label=name)
+    hollow = ~np.array(line.met, bool)
+    axes.plot(at[hollow], percent[hollow], "o", color="white", markeredgecolor=colour, markersize=7, zorder=4)

@@ -1,0 +1,124 @@
+"""`uyan voices compare`: what synthetic voices bring beside few and many real ones."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uyan.cli.ablate import JobsOption
+from uyan.cli.numbers import whole_numbers
+from uyan.cli.run import OnOption, RecipeArgument, SetOption, say_voices
+
+if TYPE_CHECKING:
+    from uyan.pipeline.voices_table import Point, VoicesTable
+
+
+def register(app: typer.Typer) -> None:
+    """Add `compare` to the commands of `uyan voices`."""
+    app.command(
+        "compare",
+        help="Measure what synthetic voices bring: a K-fold of the recipe with and without them, for growing numbers "
+        "of real voices, judged on the same recordings. Interrupted, the same command goes on where it stopped.\n\n"
+        "Example: uyan voices compare recipes/jarvis_voices.yaml --folds 3 --out runs/jarvis-voices",
+    )(compare)
+
+
+def compare(
+    recipe: RecipeArgument,
+    speakers: Annotated[
+        str, typer.Option(metavar="N,N,…", help="Real voices to train on, a point each; all there are comes last.")
+    ] = "0,5,10,20",
+    overrides: SetOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where the runs and the table go; runs/NAME-compare.")
+    ] = None,
+    folds: Annotated[int, typer.Option(metavar="K", help="Speakers are dealt into this many tests.")] = 5,
+    jobs: JobsOption = None,
+    on: OnOption = None,
+) -> None:
+    """Run what is not finished yet and show the tables."""
+    from uyan.cli.console import terminal
+    from uyan.engine.parallel import engine
+    from uyan.pipeline.voices_comparison import compare_voices
+
+    counts = whole_numbers("--speakers", speakers)
+    folder = out or Path("runs") / f"{recipe.stem}-compare"
+    with terminal() as shown, engine(on):
+        table = compare_voices(recipe, overrides or [], folder, counts, folds, jobs, shown.progress, shown.tell)
+    show_table(table)
+    typer.echo(f"table {folder / 'compare.csv'}, figures {folder / 'compare.json'}, picture {folder / 'compare.png'}")
+
+
+def show_table(table: "VoicesTable") -> None:
+    """Misses at a common threshold, then as shipped, then what the reader must know."""
+    from uyan.cli.console import print_table
+    from uyan.pipeline.voices_table import BOTH, COMMON, REAL, SHIPPED, voices_text
+
+    say_voices(table.judged)
+    pairs = [(point, condition) for point in table.points for condition in table.conditions]
+    hours = table.reports[0]["hours"]
+    columns = ("real voices", "", "real alone", "real and synthetic", "change, percentage points")
+    rows = [
+        (
+            voices_text(p.real_voices),
+            name,
+            _missed(p, REAL, name, COMMON),
+            _missed(p, BOTH, name, COMMON),
+            _change(p, name),
+        )
+        for p, name in pairs
+    ]
+    print_table(f"“{table.keyword}”: misses {COMMON}, one threshold for all folds, {hours:.2f} h", columns, rows)
+    shipped = [
+        (voices_text(p.real_voices), name, _missed(p, REAL, name, SHIPPED), _missed(p, BOTH, name, SHIPPED))
+        for p, name in pairs
+    ]
+    alarms = [(voices_text(p.real_voices), "false alarms", _alarms(p, REAL), _alarms(p, BOTH)) for p in table.points]
+    print_table(f"“{table.keyword}”: {SHIPPED}, each fold at its own threshold", columns[:4], [*shipped, *alarms])
+    for line in _notes(table):
+        typer.echo(line)
+
+
+def _notes(table: "VoicesTable") -> list[str]:
+    from uyan.pipeline.voices_table import COMMON
+
+    changes = [point.change(name, COMMON) for point in table.points for name in table.conditions]
+    shown = sum(change is not None for change in changes)
+    return [
+        f"95 % intervals over speakers, or over recordings where that is wider; * leaves zero out, as one in twenty of "
+        f"these {shown} changes would by chance alone",
+        "the common threshold is chosen on these very tests, by the few alarms it allows: it compares, it promises "
+        "nothing",
+        "one training seed; validation keeps its real voices at every point; without synthetic voices means without "
+        "their negatives, too",
+        *(f"warning: {warning}" for warning in table.warnings),
+    ]
+
+
+def _missed(point: "Point", trained_on: str, condition: str, at: str) -> str:
+    """A dash where there is no such K-fold."""
+    if trained_on not in point.reports:
+        return "–"
+    found = point.missed(trained_on, condition, at)
+    bounds = f"{found.interval.low:.1%} – {found.interval.high:.1%}" if found.met else "not met"
+    return f"{found.misses}/{found.positives} {found.miss_rate:.1%}\n{bounds}"
+
+
+def _change(point: "Point", condition: str) -> str:
+    """With its share of what real voices alone miss, and its interval."""
+    from uyan.pipeline.voices_table import COMMON, REAL
+
+    change = point.change(condition, COMMON)
+    if change is None or change.interval is None:
+        return "–"
+    real = point.missed(REAL, condition, COMMON)
+    share = f" ({change.mean / real.miss_rate:+.0%})" if real.misses else ""
+    bounds = f"{100 * change.interval.low:+z.1f}, {100 * change.interval.high:+z.1f}"
+    return f"{100 * change.mean:+z.1f}{share}\n[{bounds}]{'*' if change.real else ''}"
+
+
+def _alarms(point: "Point", trained_on: str) -> str:
+    if trained_on not in point.reports:
+        return "–"
+    found = point.reports[trained_on]["false_alarms"]
+    return f"{found['events']} in {found['hours']:.2f} h"
