@@ -42,6 +42,18 @@ def test_every_condition_has_its_panel(tmp_path: Path) -> None:
     assert drawn[1] > 2 * drawn[0]
 
 
+def test_the_highest_miss_rate_of_any_panel_is_in_the_picture(tmp_path: Path) -> None:
+    low = {"without": _line([0.1, 0.1], 1), "with": _line([0.1, 0.1])}
+    high = {"without": _line([0.9, 0.1], 1), "with": _line([0.1, 0.1])}
+    places = []
+    for last in (low, high):
+        path = tmp_path / "voices.png"
+        voices_figure(SIZES, {"clean": low, "5 dB SNR": last}, "title", path)
+        blue = _pixels(path, BLUE)
+        places.append(np.median(blue[:, 0]))
+    assert places[1] > places[0] + 50, "a higher panel leaves the low lines lower"
+
+
 def test_a_point_that_does_not_keep_the_target_is_hollow(tmp_path: Path) -> None:
     drawn = []
     for met in (True, False):

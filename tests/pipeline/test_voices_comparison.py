@@ -158,6 +158,7 @@ def test_a_comparison_runs_to_the_end_and_nothing_twice(
     assert [p["real_voices"] for p in written["points"]] == [list(p.real_voices) for p in table.points]
     with (out / "compare.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == 3 * len(table.conditions) * 2
+    assert not any("no fold's test split" in warning for warning in table.warnings), "machines need not judge"
     before = stamps(out)
     assert len([file for file in before if file.name == "bundle.onnx"]) == 6
     assert compare_voices(recipe, [], out, [0, 50], folds=2, jobs=2) == table

@@ -43,11 +43,12 @@ def voices_figure(sizes: Sequence[str], panels: Mapping[str, Mapping[str, Voices
         for shift, colour, (name, line) in zip((-0.06, 0.06), (MARK, CURVE), lines.items(), strict=False):
             _draw(axes, line, shift, colour, name)
         axes.set_xticks(range(len(sizes)), sizes)
-        axes.set_ylim(bottom=0)
+        axes.set_xlabel("real voices to train on")
+        axes.label_outer()
         axes.set_title(condition)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
-    figure.supxlabel("real voices to train on", fontsize=11)
+    grid[0].set_ylim(bottom=0)  # of all panels, once the highest has been drawn
     figure.supylabel("miss rate, % of positives", fontsize=11)
     figure.suptitle(title, fontsize=12)
     handles, labels = grid[0].get_legend_handles_labels()
