@@ -52,11 +52,13 @@ def compare(
 def show_table(table: "VoicesTable") -> None:
     """Misses at a common threshold, then as shipped, then what the reader must know."""
     from uyan.cli.console import print_table
+    from uyan.pipeline.ablation_table import AT_FAH
     from uyan.pipeline.voices_table import BOTH, COMMON, REAL, SHIPPED, voices_text
 
     say_voices(table.judged)
     pairs = [(point, condition) for point in table.points for condition in table.conditions]
-    hours = table.reports[0]["hours"]
+    first = table.reports[0]["conditions"][table.conditions[0]]["at_fah"][AT_FAH]
+    events = f"≤ {first['events_allowed']} alarms in {table.reports[0]['hours']:.2f} h"
     columns = ("real voices", "", "real alone", "real and synthetic", "change, percentage points")
     rows = [
         (
@@ -68,13 +70,15 @@ def show_table(table: "VoicesTable") -> None:
         )
         for p, name in pairs
     ]
-    print_table(f"“{table.keyword}”: misses {COMMON}, one threshold for all folds, {hours:.2f} h", columns, rows)
+    print_table(f"“{table.keyword}”: misses {COMMON} ({events}), one threshold for all folds", columns, rows)
     shipped = [
         (voices_text(p.real_voices), name, _missed(p, REAL, name, SHIPPED), _missed(p, BOTH, name, SHIPPED))
         for p, name in pairs
     ]
     alarms = [(voices_text(p.real_voices), "false alarms", _alarms(p, REAL), _alarms(p, BOTH)) for p in table.points]
     print_table(f"“{table.keyword}”: {SHIPPED}, each fold at its own threshold", columns[:4], [*shipped, *alarms])
+    if not first["supported"]:
+        typer.echo(f"so few hours of negatives cannot support {AT_FAH} FAH: do not claim these figures")
     for line in _notes(table):
         typer.echo(line)
 
