@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from uyan.audio import SAMPLE_RATE
+from uyan.data import mixing
 from uyan.data.member import SPLITS
 from uyan.errors import DataError, StorageError
 from uyan.frontend import Cmvn
@@ -220,6 +221,20 @@ def test_unknown_speakers_are_warned_about(mine: Path) -> None:
     run = workspace(mine)
     check_recordings(run)
     assert "3 recording(s) have no speaker_id: the split between speakers may leak" in run.warnings
+
+
+def test_synthetic_voices_beside_many_real_ones_come_with_a_word(
+    tmp_path: Path, write_corpus: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_corpus(tmp_path / "corpus", speakers=7)
+    edit(tmp_path, lambda rows: [[p, lab, s.replace("voice6", "tts:made"), d, k] for p, lab, s, d, k in rows])
+    monkeypatch.setattr(mixing, "MANY_REAL", 2)
+    for share, count in ((0.5, 1), (0.0, 0)):
+        told: list[str] = []
+        data = {"manifests": ["corpus/manifest.csv"], "synthetic_share": share}
+        run = replace(workspace(tmp_path, data=data), tell=told.append)
+        split_recordings(run, check_recordings(run))
+        assert sum("`uyan voices compare` measures" in line for line in told) == count
 
 
 @pytest.mark.parametrize(

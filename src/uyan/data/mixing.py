@@ -16,6 +16,30 @@ MOST_OFTEN = 20.0
 half of a batch would be learnt by heart."""
 
 
+MANY_REAL = 10
+"""From so many real voices on, synthetic ones at half of a batch brought nothing or harmed (LOG.md, 2026-12-01)."""
+
+
+def share_advice(positives: Sequence[Recording], synthetic_share: float | None) -> str | None:
+    """What to know of synthetic voices beside so many real ones of the keyword; None where they have been seen to help.
+
+    >>> from pathlib import Path
+    >>> said = lambda speaker: Recording("a.wav", Path("/"), "hey", speaker, True, 1.0, "keyword", "", "")
+    >>> many = [said(f"voice{number}") for number in range(12)]
+    >>> share_advice(many, 0.5) is share_advice([*many[:5], said("tts:x")], 0.5) is None
+    True
+    >>> print(share_advice([*many, said("tts:x")], 0.5))
+    synthetic voices beside 12 real ones may harm: data.synthetic_share=0 leaves them out, ...
+    """
+    real = {recording.speaker_id for recording in positives if not recording.synthetic}
+    if synthetic_share == 0 or len(real) < MANY_REAL or not any(recording.synthetic for recording in positives):
+        return None
+    return (
+        f"synthetic voices beside {len(real)} real ones may harm: data.synthetic_share=0 leaves them out, "
+        "`uyan voices compare` measures what they bring"
+    )
+
+
 def draw_weights(
     recordings: Sequence[Recording], synthetic_share: float | None, source_weights: Mapping[str, float]
 ) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from uyan.data.limit import expectation, limit_positives, training_positives, wi
 from uyan.data.locate import Span, locate_word
 from uyan.data.manifest import load_manifests
 from uyan.data.member import SPLITS, SPLITS_FILE, Member, Split, is_positive, save_splits
-from uyan.data.mixing import draw_weights
+from uyan.data.mixing import draw_weights, share_advice
 from uyan.data.recording import engine_of, unknown_speakers
 from uyan.data.split import assign, leakage_guard
 from uyan.data.variant_features import extract_variants
@@ -111,7 +111,10 @@ def split_recordings(run: Workspace, report: CheckReport) -> list[Member]:
             f"near-duplicates: {repeats} repeated take(s) count once, {excluded} left out because another split "
             "has the same take"
         )
-    learnt = [m.recording for _, m in training_positives(members, keyword) if not m.recording.synthetic]
+    spoken = [m.recording for _, m in training_positives(members, keyword)]
+    if advice := share_advice(spoken, data.synthetic_share):
+        run.tell(advice)
+    learnt = [recording for recording in spoken if not recording.synthetic]
     expected = expectation(len(learnt), len({recording.speaker_id for recording in learnt})) if learnt else None
     if expected:
         run.warn(expected)
