@@ -13,13 +13,17 @@ from uyan.pipeline.voices_table import Point, VoicesTable
 PEOPLE = ("ada", "cem", "ece", "ian", "nur", "ovo", "tts:piper:joe", "zoe")
 
 
-def report(misses: int, alarms: int, met: bool = True, trained: tuple[int, int] = (5, 5)) -> dict[str, Any]:
+def report(
+    misses: int, alarms: int, met: bool = True, trained: tuple[int, int] = (5, 5), supported: bool = True
+) -> dict[str, Any]:
     """A K-fold in which each of eight voices, one of them a machine's, is missed so often of five times."""
     spread = {"low": 0.05, "high": 0.6}
     figures = {"misses": 8 * misses, "positives": 40, "miss_rate": misses / 5, "miss_interval": spread}
     figures |= {"speaker_interval": spread, "per_speaker": {who: [misses, 5] for who in PEOPLE}}
     condition = {
-        "at_fah": {"0.5": {**figures, "false_alarms": 1, "met": met, "events_allowed": 4, "supported": met}},
+        "at_fah": {
+            "0.5": {**figures, "false_alarms": 1, "met": met, "events_allowed": 4, "supported": supported and met}
+        },
         "shipped": figures,
     }
     return {
@@ -82,6 +86,7 @@ def test_the_table_pairs_both_and_says_what_it_cannot_promise(
     assert "32/40 80.0%" in shown and "16/40 40.0%" in shown
     assert "-40.0 (-50%)" in shown and "]*" in shown
     assert shown.count("-40.0") == 2, "as shipped nothing is called better: other alarms"
+    assert "0: synthetic" in shown and "alone" in shown
     assert "27 – 29" in shown and "not met" in shown and "+0.0" not in shown, "nor where one side keeps no target"
     assert "0 in 8.00 h" in shown and "4 in 8.00 h" in shown
     assert "one in twenty of these 2 changes" in shown and "it promises nothing" in shown
@@ -92,15 +97,19 @@ def test_the_table_pairs_both_and_says_what_it_cannot_promise(
 def test_hours_that_cannot_support_the_target_are_named(
     calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = VoicesTable("uyan", (Point(None, {"both": report(1, 0, met=False)}),))
+    sides = {"real": report(4, 0, supported=False), "both": report(2, 0, supported=False)}
+    few = VoicesTable("uyan", (Point(5, sides),))
     monkeypatch.setattr(pipeline, "compare_voices", lambda *arguments: few)
     assert call(monkeypatch, "a/word.yaml") == 0
-    assert "so few hours of negatives cannot support 0.5 FAH" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "so few hours of negatives cannot support 0.5 FAH" in shown
+    assert "-40.0 (-50%)" in shown and "]*" not in shown, "no change is called one where nothing can be claimed"
 
 
 def test_numbers_that_are_none_are_named(
     calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(monkeypatch, "a/word.yaml", "--speakers", "5,many") == 2
-    assert "--speakers '5,many': write whole numbers" in capsys.readouterr().err
+    for text in ("5,many", "5,,10", "5,", " , "):
+        assert call(monkeypatch, "a/word.yaml", "--speakers", text) == 2
+        assert f"--speakers {text!r}: write whole numbers" in capsys.readouterr().err
     assert calls == []

@@ -44,10 +44,13 @@ def rename(manifest: Path, pattern: str, name: str) -> None:
 def test_the_points_ascend_and_all_there_are_come_last() -> None:
     told: list[str] = []
     assert choose_limits([20, 5, 0, 5], [12, 11], told.append) == [0, 5, None]
-    assert told == ["20 real voices were asked for, 12 at most are there to train on: a point of all instead"]
+    assert told == [
+        "real voices to train on, fold by fold: 12, 11",
+        "20 real voices were asked for, 12 at most are there to train on: a point of all instead",
+    ]
     assert choose_limits([], [12], told.append) == [None]
     assert choose_limits([11], [12, 10], told.append) == [11, None]
-    assert len(told) == 1
+    assert told[2:] == ["real voices to train on, fold by fold: 12", "real voices to train on, fold by fold: 12, 10"]
 
 
 def test_a_negative_number_of_voices_is_refused() -> None:

@@ -28,7 +28,7 @@ def report(misses: int, shipped: int | None = None, trained: int = 5, alarms: in
         }
 
     def condition() -> dict[str, Any]:
-        at_fah = {"0.5": {**figures(misses), "false_alarms": 3, "met": misses < EACH}}
+        at_fah = {"0.5": {**figures(misses), "false_alarms": 3, "met": misses < EACH, "supported": trained > 5}}
         return {"at_fah": at_fah, "shipped": figures(misses if shipped is None else shipped)}
 
     train = {"positive_speakers": trained + 100, "synthetic_speakers": 100}
@@ -50,6 +50,7 @@ def test_a_point_counts_at_one_threshold_and_as_shipped() -> None:
     common, shipped = (there.missed(BOTH, "clean", at) for at in (COMMON, SHIPPED))
     assert (common.misses, common.positives, common.false_alarms, common.met) == (8, 40, 3, True)
     assert (shipped.misses, shipped.false_alarms, shipped.met) == (4, 0, True)
+    assert (common.supported, shipped.supported) == (False, True), "as shipped, no rate is claimed"
     assert common.interval == Interval(0.01, 0.8), "over recordings, for that is wider here"
     assert not point(EACH, 2).missed(REAL, "clean", COMMON).met
 
@@ -118,6 +119,7 @@ def test_every_figure_has_its_row_and_the_file_its_numbers() -> None:
     both = found[5, BOTH]
     assert (both["misses"], both["positives"], both["false_alarms"], both["hours"]) == (8, 40, 3, 8.0)
     assert both["change"] == pytest.approx(-0.2)
+    assert (both["supported"], named[-1]["supported"]) == (False, True)
     assert found[5, REAL]["change"] == found[0, BOTH]["change"] == ""
     assert [found[limit, REAL]["met"] for limit in (5, "")] == [True, False]
     written = json.loads(json.dumps(as_json(table)))

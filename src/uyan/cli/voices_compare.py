@@ -26,7 +26,10 @@ def register(app: typer.Typer) -> None:
 def compare(
     recipe: RecipeArgument,
     speakers: Annotated[
-        str, typer.Option(metavar="N,N,…", help="Real voices to train on, a point each; all there are comes last.")
+        str,
+        typer.Option(
+            metavar="N,N,…", help="Real voices to train on, a point each; a point of all comes last, alone with ''."
+        ),
     ] = "0,5,10,20",
     overrides: SetOption = None,
     out: Annotated[
@@ -53,16 +56,16 @@ def show_table(table: "VoicesTable") -> None:
     """Misses at a common threshold, then as shipped, then what the reader must know."""
     from uyan.cli.console import print_table
     from uyan.pipeline.ablation_table import AT_FAH
-    from uyan.pipeline.voices_table import BOTH, COMMON, REAL, SHIPPED, voices_text
+    from uyan.pipeline.voices_table import BOTH, COMMON, REAL, SHIPPED
 
     say_voices(table.judged)
     pairs = [(point, condition) for point in table.points for condition in table.conditions]
     first = table.reports[0]["conditions"][table.conditions[0]]["at_fah"][AT_FAH]
     events = f"≤ {first['events_allowed']} alarms in {table.reports[0]['hours']:.2f} h"
-    columns = ("real voices", "", "real alone", "real and synthetic", "change, percentage points")
+    columns = ("real voices", "", "real alone", "real and synthetic", "misses more (+) or fewer (−), points")
     rows = [
         (
-            voices_text(p.real_voices),
+            _voices(p),
             name,
             _missed(p, REAL, name, COMMON),
             _missed(p, BOTH, name, COMMON),
@@ -72,10 +75,9 @@ def show_table(table: "VoicesTable") -> None:
     ]
     print_table(f"“{table.keyword}”: misses {COMMON} ({events}), one threshold for all folds", columns, rows)
     shipped = [
-        (voices_text(p.real_voices), name, _missed(p, REAL, name, SHIPPED), _missed(p, BOTH, name, SHIPPED))
-        for p, name in pairs
+        (_voices(p), name, _missed(p, REAL, name, SHIPPED), _missed(p, BOTH, name, SHIPPED)) for p, name in pairs
     ]
-    alarms = [(voices_text(p.real_voices), "false alarms", _alarms(p, REAL), _alarms(p, BOTH)) for p in table.points]
+    alarms = [(_voices(p), "false alarms", _alarms(p, REAL), _alarms(p, BOTH)) for p in table.points]
     print_table(f"“{table.keyword}”: {SHIPPED}, each fold at its own threshold", columns[:4], [*shipped, *alarms])
     if not first["supported"]:
         typer.echo(f"so few hours of negatives cannot support {AT_FAH} FAH: do not claim these figures")
@@ -99,6 +101,13 @@ def _notes(table: "VoicesTable") -> list[str]:
     ]
 
 
+def _voices(point: "Point") -> str:
+    """How many real ones trained each fold."""
+    from uyan.pipeline.voices_table import voices_text
+
+    return voices_text(point.real_voices) if any(point.real_voices) else "0: synthetic\nalone"
+
+
 def _missed(point: "Point", trained_on: str, condition: str, at: str) -> str:
     """A dash where there is no such K-fold."""
     if trained_on not in point.reports:
@@ -117,8 +126,9 @@ def _change(point: "Point", condition: str) -> str:
         return "–"
     real = point.missed(REAL, condition, COMMON)
     share = f" ({change.mean / real.miss_rate:+.0%})" if real.misses else ""
+    supported = all(point.missed(side, condition, COMMON).supported for side in point.reports)
     bounds = f"{100 * change.interval.low:+z.1f}, {100 * change.interval.high:+z.1f}"
-    return f"{100 * change.mean:+z.1f}{share}\n[{bounds}]{'*' if change.real else ''}"
+    return f"{100 * change.mean:+z.1f}{share}\n[{bounds}]{'*' if change.real and supported else ''}"
 
 
 def _alarms(point: "Point", trained_on: str) -> str:

@@ -105,12 +105,15 @@ def count_real_voices(recipe: Recipe, base: Path, folds: int, progress: Progress
 def choose_limits(speakers: Sequence[int], voices: Sequence[int], tell: Tell = say_nothing) -> list[int | None]:
     """The points, ascending, and all there are at the end, as None; `voices` are those of each fold.
 
+    A fold of fewer voices has all of its own at that point.
+
     >>> choose_limits([20, 0, 5, 50], [27, 25])
     [0, 5, 20, None]
     """
     if min(speakers, default=0) < 0:
         raise ConfigError(f"--speakers {list(speakers)}: a number of voices cannot be negative")
     wanted, most = sorted(set(speakers)), max(voices)
+    tell(f"real voices to train on, fold by fold: {', '.join(map(str, voices))}")
     if wanted and wanted[-1] >= most:
         tell(f"{wanted[-1]} real voices were asked for, {most} at most are there to train on: a point of all instead")
     return [*(count for count in wanted if count < most), None]

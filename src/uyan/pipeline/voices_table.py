@@ -27,7 +27,8 @@ REAL, BOTH = "real", "both"
 """What is trained on: real voices alone, or synthetic ones as well; without a real voice that is synthetic alone."""
 COLUMNS = (
     *("max_positive_speakers", "real_voices", "trained_on", "condition", "at", "misses", "positives", "miss_rate"),
-    *("low", "high", "met", "false_alarms", "hours", "change", "change_low", "change_high"),
+    *("low", "high", "met", "supported", "false_alarms", "hours"),
+    *("change", "change_low", "change_high"),
 )
 
 
@@ -44,6 +45,8 @@ class Missed:
     """At the common threshold, or of all folds as shipped."""
     met: bool
     """False where no threshold keeps the target: the misses are then those of the strictest one."""
+    supported: bool
+    """False where the negatives are too short to claim the rate of the common threshold."""
 
     @property
     def miss_rate(self) -> float:
@@ -72,11 +75,12 @@ class Point:
         found = report["conditions"][condition]
         if at == COMMON:
             found = found["at_fah"][AT_FAH]
-            alarms, met = found["false_alarms"], found["met"]
+            alarms, met, supported = found["false_alarms"], found["met"], found["supported"]
         else:
             found = found["shipped"]
-            alarms, met = report["false_alarms"]["events"], True
-        return Missed(found["misses"], found["positives"], miss_bounds(found), found["per_speaker"], alarms, met)
+            alarms, met, supported = report["false_alarms"]["events"], True, True
+        counts = found["misses"], found["positives"]
+        return Missed(*counts, miss_bounds(found), found["per_speaker"], alarms, met, supported)
 
     def change(self, condition: str, at: str) -> Difference | None:
         """Miss rate with synthetic voices less that without; None where one is missing or does not keep the target.
@@ -176,7 +180,7 @@ def as_rows(table: VoicesTable) -> Iterator[list[object]]:
         for trained_on, report in point.reports.items():
             found = point.missed(trained_on, condition, at)
             counted = [found.misses, found.positives, found.miss_rate, found.interval.low, found.interval.high]
-            alarms = [found.met, found.false_alarms, report["hours"]]
+            alarms = [found.met, found.supported, found.false_alarms, report["hours"]]
             bounds = change.interval if change and trained_on == BOTH else None
             changed = [change.mean, bounds.low, bounds.high] if change and bounds else ["", "", ""]
             yield [*size, trained_on, condition, at, *counted, *alarms, *changed]
