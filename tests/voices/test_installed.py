@@ -131,6 +131,14 @@ def test_a_missing_package_is_named_with_its_extra(folder: Path, monkeypatch: py
         chosen(folder)
 
 
+def test_voices_without_their_engine_are_told(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installed.not_installed(folder) == []
+    monkeypatch.setattr(installed, "importable", lambda engine: engine != "piper")
+    (told,) = installed.not_installed(folder)
+    assert told == f"voices of piper lie in {folder}, but the engine piper is not installed; pip install 'uyan[voices]'"
+    assert installed.not_installed(tmp_path / "empty") == []
+
+
 def test_no_voice_of_an_engine_says_how_to_get_one(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(VoiceError, match="uyan voices fetch"):
         chosen(tmp_path / "empty", engines=("piper",))
@@ -151,9 +159,11 @@ def test_rows_of_the_list(folder: Path) -> None:
     assert {row[0] for row in installed_rows(folder, "tr")[0]} == {"tr+m1 …", "tr_TR-dfki-medium"}
     assert by_name["en+m1 …"][2].startswith("af, am, an, ") and by_name["en+m1 …"][2].endswith(" more")
     (folder / "tr_TR-dfki-medium.onnx.json").write_text("{")
-    rows, problems = installed_rows(folder)
-    assert len(problems) == 1
-    assert "espeak" in {row[1] for row in rows}
+    rows, (problem,) = installed_rows(folder)
+    assert "tr_TR-dfki-medium.onnx.json: cannot be read" in problem
+    assert {row[0] for row in rows} == set(by_name) - {"tr_TR-dfki-medium"}, "the others are listed"
+    with pytest.raises(VoiceError, match=r"dfki-medium\.onnx\.json: cannot be read"):
+        chosen(folder)
 
 
 def test_one_engine_alone_is_listed(folder: Path) -> None:

@@ -31,6 +31,17 @@ def test_few_voices_are_told_with_the_way_to_more(tmp_path: Path) -> None:
     assert remarks(Order("", ("hello",), kind="negative"), ONE, Wish(), tmp_path)[1:] == []
 
 
+def test_voices_that_cannot_speak_are_told_where_any_would_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tr_TR-dfki-medium.onnx").write_bytes(b"")
+    (tmp_path / "tr_TR-dfki-medium.onnx.json").write_text("{}")
+    monkeypatch.setattr(installed, "importable", lambda engine: engine == "espeak")
+    told = remarks(ORDER, ONE * 10, Wish(languages=("tr",)), tmp_path)
+    assert told[1:] == [
+        f"warning: voices of piper lie in {tmp_path}, but the engine piper is not installed; pip install 'uyan[voices]'"
+    ]
+    assert remarks(ORDER, ONE * 10, Wish(engines=("espeak",)), tmp_path)[1:] == []
+
+
 def test_a_language_that_nobody_named_is_told(tmp_path: Path) -> None:
     for wish in (Wish(languages=("en",)), Wish(voices=("joe",)), Wish(command="say {out} {text}")):
         assert remarks(ORDER, ONE, wish, tmp_path)[0] == "1 voice of piper"

@@ -207,8 +207,11 @@ def fetch(
     from uyan.cli.console import terminal
     from uyan.voices.fetch import PUBLISHER
     from uyan.voices.fetch import fetch as fetch_voice
-    from uyan.voices.installed import default_folder
+    from uyan.voices.installed import default_folder, not_installed
 
+    where = folder or default_folder()
     with terminal() as shown:
-        model = fetch_voice(name, folder or default_folder(), url or PUBLISHER, shown.progress)
+        model = fetch_voice(name, where, url or PUBLISHER, shown.progress)
     typer.echo(f"{model}: ready; its terms are in {model.with_suffix('.MODEL_CARD')}")
+    for missing in not_installed(where):
+        typer.echo(f"warning: {missing}", err=True)

@@ -49,6 +49,16 @@ def installed(folder: Path, files: Sequence[Path] = ()) -> list[Engine]:
 
     There is one Kokoro model, that among the files before the first of the folder.
     """
+    return [engine for engine in _with_voices(folder, files) if importable(engine.name)]
+
+
+def not_installed(folder: Path) -> list[str]:
+    """In words, the engines that have a voice in the folder and whose package is missing."""
+    missing = [engine.name for engine in _with_voices(folder) if not importable(engine.name)]
+    return [f"voices of {name} lie in {folder}, but {_to_install(name)}" for name in missing if name in NEURAL]
+
+
+def _with_voices(folder: Path, files: Sequence[Path] = ()) -> list[Engine]:
     given = [_absolute(file) for file in files]
     models = sorted({*(folder.resolve().rglob("*.onnx") if folder.is_dir() else ()), *given})
     piper = [model for model in models if _description(model).is_file() or not find_styles(model)]
@@ -59,7 +69,7 @@ def installed(folder: Path, files: Sequence[Path] = ()) -> list[Engine]:
         if styles := find_styles(model):
             engines.append(KokoroEngine(model, styles))
             break
-    return [engine for engine in engines if importable(engine.name)]
+    return engines
 
 
 def choose(folder: Path, wish: Wish) -> tuple[list[Engine], list[EngineVoice]]:
@@ -142,9 +152,13 @@ def _why_not(engine: str, folder: Path) -> str:
     if engine == "command":
         return "the engine `command` needs a program: --command 'say -o {out} {text}'"
     if not importable(engine):
-        return f"the engine {engine} is not installed; pip install 'uyan[{EXTRAS[engine]}]'"
+        return _to_install(engine)
     hint = "`uyan voices fetch` gets one" if engine == "piper" else "put its .onnx beside its styles"
     return f"{folder}: no voice of {engine} there; {hint}, or name a file: --voice PATH.onnx"
+
+
+def _to_install(engine: str) -> str:
+    return f"the engine {engine} is not installed; pip install 'uyan[{EXTRAS[engine]}]'"
 
 
 def importable(engine: str) -> bool:

@@ -7,7 +7,8 @@ from uyan.errors import ConfigError, UyanError, VoiceError
 from uyan.voices.advice import other_languages
 from uyan.voices.espeak import VARIANTS, languages
 from uyan.voices.installed import DEFAULT_LANGUAGE, ENGINES, EXTRAS, PACKAGES, importable, installed
-from uyan.voices.speech import EngineVoice, speaks
+from uyan.voices.piper_engine import PiperEngine
+from uyan.voices.speech import Engine, EngineVoice, speaks
 
 SHOWN = 6
 """Languages in a cell."""
@@ -33,11 +34,8 @@ def installed_rows(folder: Path, language: str | None = None, only: str | None =
     for engine in installed(folder):
         if only not in (None, engine.name):
             continue
-        try:
-            voices = engine.voices()
-        except UyanError as reason:
-            problems.append(str(reason))
-            continue
+        voices, wrong = _readable(engine)
+        problems += wrong
         spoken += [voice.language for voice in voices]
         for voice in voices:
             if language is None or speaks(voice.language, language):
@@ -45,6 +43,17 @@ def installed_rows(folder: Path, language: str | None = None, only: str | None =
     if language is not None and not groups:
         raise VoiceError(f"no voice speaks {language!r}; {other_languages(language, spoken)}")
     return [_row(engine, name or _example(voices), voices) for (engine, name), voices in groups.items()], problems
+
+
+def _readable(engine: Engine) -> tuple[list[EngineVoice], list[str]]:
+    """The engine's voices, and in words what is wrong with others."""
+    if isinstance(engine, PiperEngine):
+        voices, wrong = engine.readable()
+        return voices, [str(reason) for reason in wrong]
+    try:
+        return engine.voices(), []
+    except UyanError as reason:
+        return [], [str(reason)]
 
 
 def espeak_names() -> list[str]:

@@ -40,10 +40,22 @@ class PiperEngine:
         return "piper"
 
     def voices(self) -> list[EngineVoice]:
-        """Every speaker of every file."""
+        """Every speaker of every file. Raises VoiceError, naming it, for a file that cannot be read."""
+        voices, problems = self.readable()
+        if problems:
+            raise problems[0]
+        return voices
+
+    def readable(self) -> tuple[list[EngineVoice], list[VoiceError]]:
+        """Every speaker of the files that can be read, and what is wrong with each of the others."""
         short = Counter(_short_name(file) for file in self.files)
-        names = {file: file.stem if short[_short_name(file)] > 1 else _short_name(file) for file in self.files}
-        return [voice for file, name in names.items() for voice in self._speakers(file, name)]
+        voices, problems = list[EngineVoice](), list[VoiceError]()
+        for file in self.files:
+            try:
+                voices += self._speakers(file, file.stem if short[_short_name(file)] > 1 else _short_name(file))
+            except VoiceError as problem:
+                problems.append(problem)
+        return voices, problems
 
     def check(self, voice: EngineVoice) -> None:
         """Raises VoiceError where the voice's network cannot be loaded."""

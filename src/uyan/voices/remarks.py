@@ -1,4 +1,5 @@
-"""What to tell of a corpus before it is made: by whom, in which language, by how few, and letters that are not read.
+"""What to tell of a corpus before it is made: by whom and by whom not, in which language, by how few, and
+letters that are not read.
 
 It changes nothing of it.
 """
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from uyan.errors import VoiceError
 from uyan.voices.advice import counted
-from uyan.voices.installed import Wish, choose, importable
+from uyan.voices.installed import Wish, choose, importable, not_installed
 from uyan.voices.order import Order
 from uyan.voices.speech import EngineVoice
 
@@ -28,6 +29,8 @@ def remarks(order: Order, voices: Sequence[EngineVoice], wish: Wish, folder: Pat
     engines = list(dict.fromkeys(voice.engine for voice in voices))
     default = not (wish.languages or wish.voices or wish.command)
     told = [f"{counted(len(voices), 'voice')} of {', '.join(engines)}{', spoken as English (--language)' * default}"]
+    if not (wish.engines or wish.voices or wish.command):
+        told += [f"warning: {missing}" for missing in not_installed(folder)]
     if order.kind == "keyword" and len(voices) < FEW:
         told.append(few_voices(len(voices), engines, _left_out(wish, folder)))
     language = wish.languages[0] if wish.languages else voices[0].language
