@@ -134,6 +134,8 @@ def test_a_failed_run_is_reported_after_the_others_have_finished(tmp_path: Path)
     assert finished(tasks[2]) is not None
     assert {f"{t.name}: started with 1 of 1 threads" for t in tasks} <= set(lines)
     assert {("works", 1, 2), ("runs", 0, 3), ("runs", 3, 3)} <= set(steps)
+    with pytest.raises(RunsFailedError, match=r"^1 of 1 runs failed\n  fails: the word is missing$"):
+        run_many(tasks[:1])  # nothing to go on with
 
 
 @pytest.mark.slow

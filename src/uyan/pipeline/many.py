@@ -40,7 +40,8 @@ def run_many(
     failures, lasting = _run_all(shared, together, len(tasks), progress, tell)
     if failures:
         listed = "".join(f"\n  {name}: {reason}" for name, reason in failures.items())
-        message = f"{len(failures)} of {len(tasks)} runs failed; the same command goes on{listed}"
+        goes_on = "" if lasting >= failures.keys() else "; the same command goes on"
+        message = f"{len(failures)} of {len(tasks)} runs failed{goes_on}{listed}"
         raise RunsFailedError(message, failures, lasting)
     metrics = [(task, finished(task)) for task in tasks]
     for task, found in metrics:
