@@ -39,6 +39,12 @@ REPORT = {
     "conditions": {"clean": condition(4), "telephone": condition(10)},
     "false_alarms": {"events": 0, "hours": 7.0, "fah": 0.0, "fah_interval": {"low": 0.0, "high": 0.43}},
     "hours": 7.0,
+    "near_words": {
+        "accepted": 6,
+        "judged": 30,
+        "by_category": {"rhyme": [4, 10], "half": [2, 20]},
+        "by_fold": [[1, 15], [5, 15]],
+    },
     "warnings": ["3 of 43 recordings of the keyword were in no fold's test split"],
 }
 
@@ -94,6 +100,8 @@ def test_every_figure_is_shown_with_its_denominator(
     assert "at 0.5 FAH (≤ 3 events)" in shown and "at 0.1 FAH (0 events in 7.0 h)" in shown
     assert re.search(r"clean .* 10\.0% \(0\.0% – 50\.0%\) 4/40 .* 20\.0% \(.*\) 8/40 .* 10\.0% ± 2\.0%", shown)
     assert re.search(r"telephone .* 50\.0% \(.*\) 20/40 not met", shown)
+    near = "near words as shipped: 6 of 30 accepted, 20.0% (6.7% – 33.3% a fold): rhyme 4 of 10, half 2 of 20"
+    assert near in " ".join(shown.split())
     assert "0 alarms in 7.00 h: ≤ 0.43 per hour (95 %)" in shown
     assert "misses by speaker as shipped, telephone: ada 10/20, cem 0/20" in shown
     assert "warning: 3 of 43 recordings" in shown

@@ -30,6 +30,7 @@ def report(
         "conditions": {"clean": condition, "telephone": condition},
         "false_alarms": {"events": alarms, "hours": 8.0},
         "hours": 8.0,
+        "near_words": {"accepted": alarms, "judged": 30} if alarms else None,
         "folds": [{"data": {"train": {"positive_speakers": n + 9, "synthetic_speakers": 9}}} for n in trained],
         "warnings": ["the split may leak"],
     }
@@ -89,6 +90,7 @@ def test_the_table_pairs_both_and_says_what_it_cannot_promise(
     assert "0: synthetic" in shown and "alone" in shown
     assert "27 – 29" in shown and "not met" in shown and "+0.0" not in shown, "nor where one side keeps no target"
     assert "0 in 8.00 h" in shown and "4 in 8.00 h" in shown
+    assert "near words accepted" in shown and "3/30 10.0%" in shown and "4/30 13.3%" in shown
     assert "one in twenty of these 2 changes" in shown and "it promises nothing" in shown
     assert "cannot support" not in shown
     assert "warning: the split may leak" in shown and "there/compare.png" in shown

@@ -8,7 +8,7 @@ import pytest
 from uyan.data.member import Member
 from uyan.data.recording import Recording
 from uyan.decision import DetectorConfig
-from uyan.evaluation.acceptance import UNNAMED, accept_rates
+from uyan.evaluation.acceptance import UNNAMED, accept_rates, pooled_acceptance
 from uyan.evaluation.intervals import clopper_pearson
 from uyan.evaluation.scores import ScoreTrack
 
@@ -46,3 +46,18 @@ def test_the_threshold_decides_and_only_what_is_heard_in_the_recording_counts(th
     assert rate.accepted == accepted
     (before,) = accept_rates([track(True, slice(40, 50))], [member("half", "a")], threshold, CONFIG).values()
     assert before.accepted == 0
+
+
+def test_folds_are_added_up_by_category_the_worst_first() -> None:
+    folds = [
+        {
+            "accepted": 3,
+            "recordings": 6,
+            "by_category": {"rhyme": {"accepted": 2, "recordings": 2}, "half": {"accepted": 1, "recordings": 4}},
+        },
+        {"accepted": 2, "recordings": 4, "by_category": {"half": {"accepted": 2, "recordings": 4}}},
+    ]
+    pooled = pooled_acceptance(folds)
+    assert (pooled.accepted, pooled.judged) == (5, 10)
+    assert list(pooled.by_category.items()) == [("rhyme", (2, 2)), ("half", (3, 8))]
+    assert pooled.by_fold == ((3, 6), (2, 4))

@@ -37,6 +37,7 @@ def report(misses: int, shipped: int | None = None, trained: int = 5, alarms: in
         "false_alarms": {"events": alarms, "hours": 8.0},
         "folds": [{"data": {"train": train}}] * 2,
         "hours": 8.0,
+        "near_words": None,
         "warnings": ["few hours"],
     }
 
@@ -126,4 +127,5 @@ def test_every_figure_has_its_row_and_the_file_its_numbers() -> None:
     assert [p["max_positive_speakers"] for p in written["points"]] == [0, 5, None]
     assert written["points"][1]["conditions"]["telephone"][COMMON]["change"]["mean"] == pytest.approx(-0.2)
     assert written["points"][0]["conditions"]["clean"][COMMON]["change"] is None
+    assert written["points"][1]["near_words"] == {REAL: None, BOTH: None}
     assert (written["voices"], written["warnings"]) == ("", ["few hours"])

@@ -67,11 +67,25 @@ def show_report(report: dict[str, Any], out: Path) -> None:
     )
     typer.echo("miss rate, 95 % interval over speakers, misses; at FAH: one threshold chosen on these very tests")
     typer.echo(f"as shipped, each fold at its own threshold: {fah_claim(alarms['events'], alarms['hours'])}")
+    if report["near_words"]:
+        typer.echo(f"near words as shipped: {_near_words(report['near_words'])}")
     for name, condition in conditions.items():
         typer.echo(f"misses by speaker as shipped, {name}: {missed_by(condition['shipped']['per_speaker'])}")
     for warning in report["warnings"]:
         typer.echo(f"warning: {warning}")
     typer.echo(f"figures {out / 'kfold.json'}, curves {out / 'kfold.png'}, each fold in {out}/fold-*")
+
+
+def _near_words(found: dict[str, Any]) -> str:
+    """How often they are accepted, fold by fold, and the categories, the worst first."""
+    shares = [accepted / judged for accepted, judged in found["by_fold"]]
+    categories = ", ".join(
+        f"{name} {accepted} of {judged}" for name, (accepted, judged) in found["by_category"].items()
+    )
+    return (
+        f"{found['accepted']} of {found['judged']} accepted, {found['accepted'] / found['judged']:.1%} "
+        f"({min(shares):.1%} – {max(shares):.1%} a fold): {categories}"
+    )
 
 
 def _target(target: str, found: dict[str, Any], hours: float) -> str:

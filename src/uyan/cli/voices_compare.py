@@ -77,8 +77,10 @@ def show_table(table: "VoicesTable") -> None:
     shipped = [
         (_voices(p), name, _missed(p, REAL, name, SHIPPED), _missed(p, BOTH, name, SHIPPED)) for p, name in pairs
     ]
-    alarms = [(_voices(p), "false alarms", _alarms(p, REAL), _alarms(p, BOTH)) for p in table.points]
-    print_table(f"“{table.keyword}”: {SHIPPED}, each fold at its own threshold", columns[:4], [*shipped, *alarms])
+    shipped += [(_voices(p), "false alarms", _alarms(p, REAL), _alarms(p, BOTH)) for p in table.points]
+    if any(report["near_words"] for report in table.reports):
+        shipped += [(_voices(p), "near words accepted", _near(p, REAL), _near(p, BOTH)) for p in table.points]
+    print_table(f"“{table.keyword}”: {SHIPPED}, each fold at its own threshold", columns[:4], shipped)
     if not first["supported"]:
         typer.echo(f"so few hours of negatives cannot support {AT_FAH} FAH: do not claim these figures")
     for line in _notes(table):
@@ -136,3 +138,9 @@ def _alarms(point: "Point", trained_on: str) -> str:
         return "–"
     found = point.reports[trained_on]["false_alarms"]
     return f"{found['events']} in {found['hours']:.2f} h"
+
+
+def _near(point: "Point", trained_on: str) -> str:
+    """What almost is the keyword, judged by each fold."""
+    found = point.reports[trained_on]["near_words"] if trained_on in point.reports else None
+    return f"{found['accepted']}/{found['judged']} {found['accepted'] / found['judged']:.1%}" if found else "–"

@@ -5,8 +5,9 @@ for nobody's living room is full of them. It knows nothing of how they were made
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from uyan.data.member import Member
 from uyan.decision import DetectorConfig
@@ -45,6 +46,40 @@ def accept_rates(
         for name, total in totals.items()
     }
     return dict(sorted(rates.items(), key=lambda row: (-row[1].accepted / row[1].recordings, row[0])))
+
+
+@dataclass(frozen=True)
+class PooledAcceptance:
+    """Of several detectors, all of which judged the same recordings: no interval, for they are not as many."""
+
+    accepted: int
+    judged: int
+    """Recordings, once a detector."""
+    by_category: Mapping[str, tuple[int, int]]
+    """Accepted and judged, the highest share first."""
+    by_fold: tuple[tuple[int, int], ...]
+    """Accepted and judged of each detector."""
+
+
+def pooled_acceptance(folds: Sequence[Mapping[str, Any]]) -> PooledAcceptance:
+    """What `accept_rates` counted for each of them, as their metrics have it, in one.
+
+    >>> fold = {"accepted": 1, "recordings": 4, "by_category": {"rhyme": {"accepted": 1, "recordings": 4}}}
+    >>> pooled_acceptance([fold, fold])
+    PooledAcceptance(accepted=2, judged=8, by_category={'rhyme': (2, 8)}, by_fold=((1, 4), (1, 4)))
+    """
+    accepted, judged = Counter[str](), Counter[str]()
+    for fold in folds:
+        for name, rate in fold["by_category"].items():
+            accepted[name] += rate["accepted"]
+            judged[name] += rate["recordings"]
+    by_category = {name: (accepted[name], judged[name]) for name in judged}
+    return PooledAcceptance(
+        accepted.total(),
+        judged.total(),
+        dict(sorted(by_category.items(), key=lambda row: (-row[1][0] / row[1][1], row[0]))),
+        tuple((fold["accepted"], fold["recordings"]) for fold in folds),
+    )
 
 
 def accept_text(accepted: int, recordings: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from uyan import __version__
 from uyan.engine.parallel import Progress, silent
 from uyan.errors import ConfigError
+from uyan.evaluation.acceptance import pooled_acceptance
 from uyan.evaluation.figures import event_curves_figure
 from uyan.evaluation.pooling import (
     AtFah,
@@ -63,6 +64,7 @@ def pool_folds(
         "config_hash": recipe.digest(),
         "folds": [_fold(task, found) for task, found in zip(tasks, metrics, strict=True)],
         **_pooled(pooled, conditions, alarms),
+        "near_words": _near_words(metrics),
         "warnings": _warnings(pooled, metrics),
     }
     curves = {name: condition.curve for name, condition in conditions.items()}
@@ -117,6 +119,12 @@ def _pooled(pooled: Pool, conditions: Mapping[str, PooledCondition], alarms: Poo
         "hours": pooled.hours,
         "skipped": pooled.skipped._asdict(),
     }
+
+
+def _near_words(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """How often what almost is the keyword is accepted, each fold at its own threshold; None where none is a test."""
+    judged = [found["near_words"] for found in metrics if found["near_words"]]
+    return asdict(pooled_acceptance(judged)) if judged else None
 
 
 def _at_fah(found: AtFah) -> dict[str, Any]:

@@ -153,7 +153,8 @@ def save(table: VoicesTable, out: Path) -> None:
     }
     sizes = [voices_text(p.real_voices) + ("" if p.limit is not None else "\n(all)") for p in table.points]
     hours, judged = table.reports[0]["hours"], sum(count for _, count in table.judged.values())
-    title = f"“{table.keyword}”: misses {COMMON}, {judged} positives, {hours:.1f} h of negatives, 95 % intervals"
+    length = f"{hours:.1f} h" if hours >= 1 else f"{hours:.2f} h"
+    title = f"“{table.keyword}”: misses {COMMON}, {judged} positives, {length} of negatives, 95 % intervals"
     voices_figure(sizes, panels, title, out / "compare.png")
 
 

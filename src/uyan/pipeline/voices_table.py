@@ -155,6 +155,7 @@ def as_json(table: VoicesTable) -> dict[str, Any]:
                 "max_positive_speakers": point.limit,
                 "real_voices": list(point.real_voices),
                 "false_alarms": {trained_on: report["false_alarms"] for trained_on, report in point.reports.items()},
+                "near_words": {trained_on: report["near_words"] for trained_on, report in point.reports.items()},
                 "conditions": {
                     name: {at: _figures(point, name, at) for at in (COMMON, SHIPPED)} for name in table.conditions
                 },
