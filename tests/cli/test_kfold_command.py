@@ -24,6 +24,10 @@ def condition(misses: int) -> dict[str, Any]:
             "0.5": {**rate(misses, 40), "events_allowed": 3, "met": True},
             "0.1": {**rate(2 * misses, 40), "events_allowed": 0, "met": misses < 5},
         },
+        "each_fold_at_fah": {
+            "0.5": {"misses": 3, "positives": 40, "miss_rate": 0.075, "met": True},
+            "0.1": {"misses": misses, "positives": 40, "miss_rate": misses / 40, "met": False},
+        },
         "shipped": {
             **rate(misses, 40),
             "mean": 0.1,
@@ -100,8 +104,11 @@ def test_every_figure_is_shown_with_its_denominator(
     assert "at 0.5 FAH (≤ 3 events)" in shown and "at 0.1 FAH (0 events in 7.0 h)" in shown
     assert re.search(r"clean .* 10\.0% \(0\.0% – 50\.0%\) 4/40 .* 20\.0% \(.*\) 8/40 .* 10\.0% ± 2\.0%", shown)
     assert re.search(r"telephone .* 50\.0% \(.*\) 20/40 not met", shown)
+    words = " ".join(shown.split())
+    assert "each fold at 0.5 FAH of its own test: clean 3/40 7.5%, telephone 3/40 7.5%" in words
+    assert "each fold at 0.1 FAH of its own test: clean 4/40 10.0% not met, telephone 10/40 25.0% not met" in words
     near = "near words as shipped: 6 of 30 accepted, 20.0% (6.7% – 33.3% a fold): rhyme 4 of 10, half 2 of 20"
-    assert near in " ".join(shown.split())
+    assert near in words
     assert "0 alarms in 7.00 h: ≤ 0.43 per hour (95 %)" in shown
     assert "misses by speaker as shipped, telephone: ada 10/20, cem 0/20" in shown
     assert "warning: 3 of 43 recordings" in shown

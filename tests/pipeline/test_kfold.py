@@ -81,6 +81,8 @@ def test_every_recording_is_judged_once_and_nothing_is_done_twice(tmp_path: Path
         assert len(condition["shipped"]["per_speaker"]) == SPEAKERS
         assert [found["positives"] for found in condition["at_fah"].values()] == [POSITIVES, POSITIVES]
         assert condition["at_fah"]["0.1"]["events_allowed"] == 0
+        each = condition["each_fold_at_fah"]["0.5"]
+        assert each["positives"] == POSITIVES and each["met"] and len(each["thresholds"]) == 2
     assert report["hours"] == pytest.approx(sum(fold["data"]["test"]["negative_hours"] for fold in report["folds"]))
     assert report["false_alarms"]["events"] == sum(fold["false_alarms"]["events"] for fold in report["folds"])
     assert report["skipped"] == {"positives": 0, "negatives": 0}

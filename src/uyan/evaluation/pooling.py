@@ -2,7 +2,7 @@
 
 Two answers. At a common threshold: scores are calibrated probabilities, so that one threshold can be laid over all
 folds' models, and misses and alarms of all test splits together make one curve. As shipped: each fold at the threshold
-that its own validation split chose. It knows nothing of runs or files.
+that its own validation split chose; `fold_by_fold` has a third. It knows nothing of runs or files.
 """
 
 import itertools
@@ -166,11 +166,16 @@ def misses_by_speaker(positives: Sequence[ScoreTrack], missed: Iterable[bool]) -
     return dict(sorted(counts.items()))
 
 
+def speaker_interval(speakers: Mapping[str, tuple[int, int]]) -> Interval:
+    """95 %, by speakers drawn with replacement, the same for the same counts."""
+    return speaker_bootstrap(speakers, np.random.default_rng(BOOTSTRAP_SEED))
+
+
 def _at_fah(curve: EventCurve, target: float, positives: Sequence[ScoreTrack], config: DetectorConfig) -> AtFah:
     point = miss_rate_at_fah(curve, target)
     speakers = misses_by_speaker(positives, missed(positives, point.threshold, config).tolist())
     supported = poisson_rate(0, curve.hours).high <= target
-    return AtFah(point, _speaker_interval(speakers), math.floor(target * curve.hours), supported, speakers)
+    return AtFah(point, speaker_interval(speakers), math.floor(target * curve.hours), supported, speakers)
 
 
 def _as_shipped(pooled: Pool, condition: str) -> AsShipped:
@@ -185,16 +190,12 @@ def _as_shipped(pooled: Pool, condition: str) -> AsShipped:
         positives=every.size,
         miss_rate=misses / every.size,
         miss_interval=clopper_pearson(misses, every.size),
-        speaker_interval=_speaker_interval(speakers),
+        speaker_interval=speaker_interval(speakers),
         fold_miss_rates=tuple(rates),
         mean=float(np.mean(rates)),
         spread=float(np.std(rates, ddof=1)) if len(rates) > 1 else 0.0,
         per_speaker=speakers,
     )
-
-
-def _speaker_interval(speakers: Mapping[str, tuple[int, int]]) -> Interval:
-    return speaker_bootstrap(speakers, np.random.default_rng(BOOTSTRAP_SEED))
 
 
 def _hours(fold: TrackSet) -> float:

@@ -15,7 +15,9 @@ from uyan.engine.parallel import Progress, silent
 from uyan.errors import ConfigError
 from uyan.evaluation.acceptance import pooled_acceptance
 from uyan.evaluation.figures import event_curves_figure
+from uyan.evaluation.fold_by_fold import FoldByFold, fold_by_fold
 from uyan.evaluation.pooling import (
+    POOLED_FAH,
     AtFah,
     Pool,
     PooledAlarms,
@@ -57,13 +59,13 @@ def pool_folds(
 ) -> dict[str, Any]:
     """Pool finished folds of one recipe, write `kfold.json` and `kfold.png` into `out`. Returns the report."""
     pooled = pool([load_tracks(task.out / TRACKS) for task in tasks])
-    conditions, alarms = pooled_conditions(pooled), pooled_alarms(pooled)
+    conditions, alarms, each = pooled_conditions(pooled), pooled_alarms(pooled), fold_by_fold(pooled, POOLED_FAH)
     report = {
         "keyword": recipe.keyword,
         "uyan": __version__,
         "config_hash": recipe.digest(),
         "folds": [_fold(task, found) for task, found in zip(tasks, metrics, strict=True)],
-        **_pooled(pooled, conditions, alarms),
+        **_pooled(pooled, conditions, alarms, each),
         "near_words": _near_words(metrics),
         "warnings": _warnings(pooled, metrics),
     }
@@ -106,11 +108,17 @@ def _fold(task: RunTask, metrics: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _pooled(pooled: Pool, conditions: Mapping[str, PooledCondition], alarms: PooledAlarms) -> dict[str, Any]:
+def _pooled(
+    pooled: Pool,
+    conditions: Mapping[str, PooledCondition],
+    alarms: PooledAlarms,
+    each: Mapping[str, Mapping[float, FoldByFold]],
+) -> dict[str, Any]:
     return {
         "conditions": {
             name: {
                 "at_fah": {f"{target:g}": _at_fah(found) for target, found in condition.at_fah.items()},
+                "each_fold_at_fah": {f"{target:g}": asdict(found) for target, found in each[name].items()},
                 "shipped": asdict(condition.shipped),
             }
             for name, condition in conditions.items()

@@ -21,8 +21,9 @@ from uyan.pipeline.ablation_table import AT_FAH
 Report = Mapping[str, Any]
 """Of a K-fold, as `kfold.json` has it."""
 
-COMMON, SHIPPED = f"at {AT_FAH} FAH", "as shipped"
-"""Where misses are counted: at one threshold for all folds, or each fold at its own."""
+COMMON, EACH, SHIPPED = f"at {AT_FAH} FAH", f"each fold at {AT_FAH} FAH", "as shipped"
+"""Where misses are counted: at one threshold for all folds or at one for each, chosen on the tests; or as shipped."""
+WAYS = (COMMON, EACH, SHIPPED)
 REAL, BOTH = "real", "both"
 """What is trained on: real voices alone, or synthetic ones as well; without a real voice that is synthetic alone."""
 COLUMNS = (
@@ -34,7 +35,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Missed:
-    """Misses of one K-fold in one test condition, `COMMON` or `SHIPPED`."""
+    """Misses of one K-fold in one test condition, counted in one of the ways."""
 
     misses: int
     positives: int
@@ -42,11 +43,11 @@ class Missed:
     """Of the miss rate, 95 %: over speakers, or over recordings where that is wider."""
     per_speaker: Mapping[str, Sequence[int]]
     false_alarms: int
-    """At the common threshold, or of all folds as shipped."""
+    """Of all folds, at the thresholds at which misses are counted."""
     met: bool
     """False where no threshold keeps the target: the misses are then those of the strictest one."""
     supported: bool
-    """False where the negatives are too short to claim the rate of the common threshold."""
+    """False where the negatives of all folds are too short to claim the rate."""
 
     @property
     def miss_rate(self) -> float:
@@ -72,13 +73,13 @@ class Point:
     def missed(self, trained_on: str, condition: str, at: str) -> Missed:
         """The figures of one K-fold in a condition."""
         report = self.reports[trained_on]
-        found = report["conditions"][condition]
-        if at == COMMON:
-            found = found["at_fah"][AT_FAH]
-            alarms, met, supported = found["false_alarms"], found["met"], found["supported"]
+        figures = report["conditions"][condition]
+        supported = figures["at_fah"][AT_FAH]["supported"]
+        if at == SHIPPED:
+            found, alarms, met, supported = figures["shipped"], report["false_alarms"]["events"], True, True
         else:
-            found = found["shipped"]
-            alarms, met, supported = report["false_alarms"]["events"], True, True
+            found = figures["at_fah" if at == COMMON else "each_fold_at_fah"][AT_FAH]
+            alarms, met = found["false_alarms"], found["met"]
         counts = found["misses"], found["positives"]
         return Missed(*counts, miss_bounds(found), found["per_speaker"], alarms, met, supported)
 
@@ -156,9 +157,7 @@ def as_json(table: VoicesTable) -> dict[str, Any]:
                 "real_voices": list(point.real_voices),
                 "false_alarms": {trained_on: report["false_alarms"] for trained_on, report in point.reports.items()},
                 "near_words": {trained_on: report["near_words"] for trained_on, report in point.reports.items()},
-                "conditions": {
-                    name: {at: _figures(point, name, at) for at in (COMMON, SHIPPED)} for name in table.conditions
-                },
+                "conditions": {name: {at: _figures(point, name, at) for at in WAYS} for name in table.conditions},
             }
             for point in table.points
         ],
@@ -175,7 +174,7 @@ def _figures(point: Point, condition: str, at: str) -> dict[str, Any]:
 def as_rows(table: VoicesTable) -> Iterator[list[object]]:
     """The rows of `compare.csv`, `COLUMNS` first: one a point, K-fold, condition and way to count."""
     yield list(COLUMNS)
-    for point, condition, at in itertools.product(table.points, table.conditions, (COMMON, SHIPPED)):
+    for point, condition, at in itertools.product(table.points, table.conditions, WAYS):
         size = ["" if point.limit is None else point.limit, voices_text(point.real_voices)]
         change = point.change(condition, at)
         for trained_on, report in point.reports.items():
