@@ -10,6 +10,8 @@ from uyan.cli.numbers import whole_numbers
 from uyan.cli.run import OnOption, RecipeArgument, SetOption, say_voices
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from uyan.pipeline.voices_table import Point, VoicesTable
 
 
@@ -62,7 +64,7 @@ def show_table(table: "VoicesTable") -> None:
     pairs = [(point, condition) for point in table.points for condition in table.conditions]
     first = table.reports[0]["conditions"][table.conditions[0]]["at_fah"][AT_FAH]
     events = f"≤ {first['events_allowed']} alarms in {table.reports[0]['hours']:.2f} h"
-    columns = ("real voices", "", "real alone", "real and synthetic", "misses more (+) or fewer (−), points")
+    columns = ("real voices", "", "real alone", "real and synthetic", "more (+) or fewer (−), points")
     titles = {
         COMMON: f"misses {COMMON} ({events}), one threshold for all folds",
         EACH: f"misses of {EACH}, a threshold for each, chosen on its test",
@@ -73,12 +75,8 @@ def show_table(table: "VoicesTable") -> None:
             for p, name in pairs
         ]
         print_table(f"“{table.keyword}”: {title}", columns, rows)
-    shipped = [
-        (_voices(p), name, _missed(p, REAL, name, SHIPPED), _missed(p, BOTH, name, SHIPPED)) for p, name in pairs
-    ]
-    shipped += [(_voices(p), "false alarms", _alarms(p, REAL), _alarms(p, BOTH)) for p in table.points]
-    if any(report["near_words"] for report in table.reports):
-        shipped += [(_voices(p), "near words accepted", _near(p, REAL), _near(p, BOTH)) for p in table.points]
+    near = any(report["near_words"] for report in table.reports)
+    shipped = [row for point in table.points for row in _shipped(point, table.conditions, near)]
     print_table(f"“{table.keyword}”: {SHIPPED}, each fold at its own threshold", columns[:4], shipped)
     if not first["supported"]:
         typer.echo(f"so few hours of negatives cannot support {AT_FAH} FAH: do not claim these figures")
@@ -100,6 +98,16 @@ def _notes(table: "VoicesTable") -> list[str]:
         "their negatives, too",
         *(f"warning: {warning}" for warning in table.warnings),
     ]
+
+
+def _shipped(point: "Point", conditions: "Sequence[str]", near: bool) -> list[tuple[str, ...]]:
+    """One point's rows: a condition each, alarms, and near words where there are any."""
+    from uyan.pipeline.voices_table import BOTH, REAL, SHIPPED
+
+    sides, voices = (REAL, BOTH), _voices(point)
+    rows = [(voices, name, *(_missed(point, side, name, SHIPPED) for side in sides)) for name in conditions]
+    rows.append((voices, "false alarms", *(_alarms(point, side) for side in sides)))
+    return [*rows, (voices, "near words accepted", *(_near(point, side) for side in sides))] if near else rows
 
 
 def _voices(point: "Point") -> str:
