@@ -13,7 +13,7 @@ from uyan.errors import ConfigError, RunsFailedError
 from uyan.pipeline import voices_comparison as module
 from uyan.pipeline.run_task import RunTask
 from uyan.pipeline.voices_comparison import choose_limits, compare_voices
-from uyan.pipeline.voices_table import COMMON, VoicesTable
+from uyan.pipeline.voices_table import COMMON, WAYS, VoicesTable
 from uyan.recipe import Recipe
 
 WriteCorpus = Callable[..., Path]
@@ -160,7 +160,7 @@ def test_a_comparison_runs_to_the_end_and_nothing_twice(
     written = json.loads((out / "compare.json").read_text(encoding="utf-8"))
     assert [p["real_voices"] for p in written["points"]] == [list(p.real_voices) for p in table.points]
     with (out / "compare.csv").open(encoding="utf-8", newline="") as file:
-        assert len(list(csv.DictReader(file))) == 3 * len(table.conditions) * 2
+        assert len(list(csv.DictReader(file))) == 3 * len(table.conditions) * len(WAYS)
     assert not any("no fold's test split" in warning for warning in table.warnings), "machines need not judge"
     before = stamps(out)
     assert len([file for file in before if file.name == "bundle.onnx"]) == 6
