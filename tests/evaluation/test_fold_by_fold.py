@@ -48,7 +48,7 @@ def test_a_scale_of_its_own_costs_a_fold_nothing() -> None:
     half = fold_by_fold(both, (0.5,))["clean"][0.5]
     assert (half.misses, half.positives, half.miss_rate) == (1, 5, 0.2)  # above 0.7 and 0.14: one alarm each
     assert half.per_speaker == {"ada": (0, 2), "cem": (1, 1), "ece": (0, 1), "nur": (0, 1)}
-    assert (half.false_alarms, half.met, half.thresholds) == (2, True, (0.8, 0.16))
+    assert (half.false_alarms, half.events_allowed, half.met, half.thresholds) == (2, (1, 1), True, (0.8, 0.16))
     assert half.miss_interval == clopper_pearson(1, 5)
     common = pooled_conditions(both, (0.5,))["clean"].at_fah[0.5]
     assert (common.point.misses, common.point.false_alarms) == (3, 1), "where the loud fold has its say for both"
@@ -57,6 +57,7 @@ def test_a_scale_of_its_own_costs_a_fold_nothing() -> None:
 def test_a_lower_target_grants_no_alarm() -> None:
     tenth = fold_by_fold(pool([HIGH, LOW]), (0.5, 0.1))["clean"][0.1]
     assert (tenth.misses, tenth.false_alarms, tenth.thresholds) == (3, 0, (0.95, 0.19))
+    assert tenth.events_allowed == (0, 0)
 
 
 def test_one_fold_alone_is_the_common_threshold() -> None:

@@ -52,10 +52,10 @@ def test_a_point_counts_at_one_threshold_and_as_shipped() -> None:
     common, shipped = (there.missed(BOTH, "clean", at) for at in (COMMON, SHIPPED))
     assert (common.misses, common.positives, common.false_alarms, common.met) == (8, 40, 3, True)
     assert (shipped.misses, shipped.false_alarms, shipped.met) == (4, 0, True)
-    assert (common.supported, shipped.supported) == (False, True), "as shipped, no rate is claimed"
+    assert (common.hours_suffice, shipped.hours_suffice) == (False, None), "as shipped, no rate is aimed at"
     assert common.interval == Interval(0.01, 0.8), "over recordings, for that is wider here"
     each = there.missed(BOTH, "clean", EACH)
-    assert (each.misses, each.false_alarms, each.met, each.supported) == (4, 2, True, False)
+    assert (each.misses, each.false_alarms, each.met, each.hours_suffice) == (4, 2, True, False)
     assert not point(EACH_TIME, 2).missed(REAL, "clean", COMMON).met
     assert not point(EACH_TIME, 2).missed(REAL, "clean", EACH).met
 
@@ -128,7 +128,7 @@ def test_every_figure_has_its_row_and_the_file_its_numbers() -> None:
     both = found[5, BOTH]
     assert (both["misses"], both["positives"], both["false_alarms"], both["hours"]) == (8, 40, 3, 8.0)
     assert both["change"] == pytest.approx(-0.2)
-    assert (both["supported"], named[-1]["supported"]) == (False, True)
+    assert (both["hours_suffice"], named[-1]["hours_suffice"]) == (False, "")
     assert found[5, REAL]["change"] == found[0, BOTH]["change"] == ""
     assert [found[limit, REAL]["met"] for limit in (5, "")] == [True, False]
     written = json.loads(json.dumps(as_json(table)))

@@ -137,6 +137,9 @@ def test_voices_without_their_engine_are_told(folder: Path, tmp_path: Path, monk
     (told,) = installed.not_installed(folder)
     assert told == f"voices of piper lie in {folder}, but the engine piper is not installed; pip install 'uyan[voices]'"
     assert installed.not_installed(tmp_path / "empty") == []
+    for file in folder.glob("*.json"):
+        file.unlink()
+    assert installed.not_installed(folder) == [], "no Piper voice is one file"
 
 
 def test_no_voice_of_an_engine_says_how_to_get_one(tmp_path: Path, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What is told of a corpus before it is made."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,8 @@ def test_few_voices_are_told_with_the_way_to_more(tmp_path: Path) -> None:
 
 def test_voices_that_cannot_speak_are_told_where_any_would_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tr_TR-dfki-medium.onnx").write_bytes(b"")
-    (tmp_path / "tr_TR-dfki-medium.onnx.json").write_text("{}")
+    description = {"num_speakers": 1, "espeak": {"voice": "tr"}, "audio": {"sample_rate": 22_050}}
+    (tmp_path / "tr_TR-dfki-medium.onnx.json").write_text(json.dumps(description))
     monkeypatch.setattr(installed, "importable", lambda engine: engine == "espeak")
     told = remarks(ORDER, ONE * 10, Wish(languages=("tr",)), tmp_path)
     assert told[1:] == [

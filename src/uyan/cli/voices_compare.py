@@ -30,7 +30,8 @@ def compare(
     speakers: Annotated[
         str,
         typer.Option(
-            metavar="N,N,…", help="Real voices to train on, a point each; a point of all comes last, alone with ''."
+            metavar="N,N,…",
+            help="Real voices to train on, a point each; all there are come last; '' for that point only.",
         ),
     ] = "0,5,10,20",
     overrides: SetOption = None,
@@ -64,10 +65,10 @@ def show_table(table: "VoicesTable") -> None:
     pairs = [(point, condition) for point in table.points for condition in table.conditions]
     first = table.reports[0]["conditions"][table.conditions[0]]["at_fah"][AT_FAH]
     events = f"≤ {first['events_allowed']} alarms in {table.reports[0]['hours']:.2f} h"
-    columns = ("real voices", "", "real alone", "real and synthetic", "more (+) or fewer (−), points")
+    columns = ("real voices", "", "real alone", "real and synthetic", "more (+), fewer (−), % points")
     titles = {
         COMMON: f"misses {COMMON} ({events}), one threshold for all folds",
-        EACH: f"misses of {EACH}, a threshold for each, chosen on its test",
+        EACH: f"misses, each fold at its own test's threshold for {AT_FAH} FAH ({_granted(table)})",
     }
     for at, title in titles.items():
         rows = [
@@ -84,16 +85,23 @@ def show_table(table: "VoicesTable") -> None:
         typer.echo(line)
 
 
-def _notes(table: "VoicesTable") -> list[str]:
-    from uyan.pipeline.voices_table import COMMON, EACH
+def _granted(table: "VoicesTable") -> str:
+    """How many alarms each fold may have."""
+    from uyan.pipeline.ablation_table import AT_FAH
 
-    changes = [point.change(name, at) for point in table.points for name in table.conditions for at in (COMMON, EACH)]
-    shown = sum(change is not None for change in changes)
+    each = table.reports[0]["conditions"][table.conditions[0]]["each_fold_at_fah"][AT_FAH]["events_allowed"]
+    return f"≤ {', '.join(map(str, each))} alarms"
+
+
+def _notes(table: "VoicesTable") -> list[str]:
+    from uyan.pipeline.voices_table import COMMON
+
     return [
-        f"95 % intervals over speakers, or over recordings where that is wider; * leaves zero out, as one in twenty of "
-        f"these {shown} changes would by chance alone",
+        "95 % intervals over speakers, or over recordings where that is wider; * leaves zero out, as one change in "
+        "twenty would by these speakers alone: another seed, or other negatives, can move it further; no * where the "
+        "hours are few",
         f"thresholds {COMMON} are chosen on these very tests, by the few alarms they allow: they compare, they promise "
-        "nothing; one for all folds pays for scores on different scales, one for each does not",
+        "nothing; one for all folds also pays for scores on different scales",
         "one training seed; validation keeps its real voices at every point; without synthetic voices means without "
         "their negatives, too",
         *(f"warning: {warning}" for warning in table.warnings),
@@ -135,9 +143,9 @@ def _change(point: "Point", condition: str, at: str) -> str:
         return "–"
     real = point.missed(REAL, condition, at)
     share = f" ({change.mean / real.miss_rate:+.0%})" if real.misses else ""
-    supported = all(point.missed(side, condition, at).supported for side in point.reports)
+    suffice = all(point.missed(side, condition, at).hours_suffice for side in point.reports)
     bounds = f"{100 * change.interval.low:+z.1f}, {100 * change.interval.high:+z.1f}"
-    return f"{100 * change.mean:+z.1f}{share}\n[{bounds}]{'*' if change.real and supported else ''}"
+    return f"{100 * change.mean:+z.1f}{share}\n[{bounds}]{'*' if change.real and suffice else ''}"
 
 
 def _alarms(point: "Point", trained_on: str) -> str:

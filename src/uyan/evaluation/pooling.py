@@ -55,7 +55,7 @@ class Pool:
     @property
     def hours(self) -> float:
         """Of negatives."""
-        return sum(_hours(fold) for fold in self.folds)
+        return sum(fold_hours(fold) for fold in self.folds)
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def pooled_alarms(pooled: Pool) -> PooledAlarms:
     )
     hours, count = pooled.hours, sum(events)
     interval = poisson_rate(count, hours)
-    return PooledAlarms(count, hours, count / hours, interval, events, tuple(_hours(fold) for fold in pooled.folds))
+    return PooledAlarms(count, hours, count / hours, interval, events, tuple(fold_hours(fold) for fold in pooled.folds))
 
 
 def misses_by_speaker(positives: Sequence[ScoreTrack], missed: Iterable[bool]) -> PerSpeaker:
@@ -198,7 +198,8 @@ def _as_shipped(pooled: Pool, condition: str) -> AsShipped:
     )
 
 
-def _hours(fold: TrackSet) -> float:
+def fold_hours(fold: TrackSet) -> float:
+    """Of its negatives."""
     return sum(track.material_s for track in fold.negatives) / 3600
 
 

@@ -28,7 +28,7 @@ REAL, BOTH = "real", "both"
 """What is trained on: real voices alone, or synthetic ones as well; without a real voice that is synthetic alone."""
 COLUMNS = (
     *("max_positive_speakers", "real_voices", "trained_on", "condition", "at", "misses", "positives", "miss_rate"),
-    *("low", "high", "met", "supported", "false_alarms", "hours"),
+    *("low", "high", "met", "hours_suffice", "false_alarms", "hours"),
     *("change", "change_low", "change_high"),
 )
 
@@ -46,8 +46,8 @@ class Missed:
     """Of all folds, at the thresholds at which misses are counted."""
     met: bool
     """False where no threshold keeps the target: the misses are then those of the strictest one."""
-    supported: bool
-    """False where the negatives of all folds are too short to claim the rate."""
+    hours_suffice: bool | None
+    """False where the negatives of all folds together are too short to show the target; None as shipped."""
 
     @property
     def miss_rate(self) -> float:
@@ -74,14 +74,14 @@ class Point:
         """The figures of one K-fold in a condition."""
         report = self.reports[trained_on]
         figures = report["conditions"][condition]
-        supported = figures["at_fah"][AT_FAH]["supported"]
+        suffice = figures["at_fah"][AT_FAH]["supported"]
         if at == SHIPPED:
-            found, alarms, met, supported = figures["shipped"], report["false_alarms"]["events"], True, True
+            found, alarms, met, suffice = figures["shipped"], report["false_alarms"]["events"], True, None
         else:
             found = figures["at_fah" if at == COMMON else "each_fold_at_fah"][AT_FAH]
             alarms, met = found["false_alarms"], found["met"]
         counts = found["misses"], found["positives"]
-        return Missed(*counts, miss_bounds(found), found["per_speaker"], alarms, met, supported)
+        return Missed(*counts, miss_bounds(found), found["per_speaker"], alarms, met, suffice)
 
     def change(self, condition: str, at: str) -> Difference | None:
         """Miss rate with synthetic voices less that without; None where one is missing or does not keep the target.
@@ -180,7 +180,8 @@ def as_rows(table: VoicesTable) -> Iterator[list[object]]:
         for trained_on, report in point.reports.items():
             found = point.missed(trained_on, condition, at)
             counted = [found.misses, found.positives, found.miss_rate, found.interval.low, found.interval.high]
-            alarms = [found.met, found.supported, found.false_alarms, report["hours"]]
+            suffice = "" if found.hours_suffice is None else found.hours_suffice
+            alarms = [found.met, suffice, found.false_alarms, report["hours"]]
             bounds = change.interval if change and trained_on == BOTH else None
             changed = [change.mean, bounds.low, bounds.high] if change and bounds else ["", "", ""]
             yield [*size, trained_on, condition, at, *counted, *alarms, *changed]

@@ -54,7 +54,8 @@ def installed(folder: Path, files: Sequence[Path] = ()) -> list[Engine]:
 
 def not_installed(folder: Path) -> list[str]:
     """In words, the engines that have a voice in the folder and whose package is missing."""
-    missing = [engine.name for engine in _with_voices(folder) if not importable(engine.name)]
+    whole = [engine for engine in _with_voices(folder) if not isinstance(engine, PiperEngine) or engine.readable()[0]]
+    missing = [engine.name for engine in whole if not importable(engine.name)]
     return [f"voices of {name} lie in {folder}, but {_to_install(name)}" for name in missing if name in NEURAL]
 
 
