@@ -116,7 +116,9 @@ def test_every_figure_is_shown_with_its_denominator(
         "each fold at 0.1 FAH of its own test (≤ 0, 0 alarms): clean 4/40 10.0% not met, telephone 10/40 25.0% not met"
         in words
     )
-    near = "near words as shipped: 6 of 30 accepted, 20.0% (6.7% – 33.3% a fold): rhyme 4 of 10, half 2 of 20"
+    near = (
+        "near words as shipped: 6 of 30 in 2 folds accepted, 20.0% (6.7% – 33.3% a fold): rhyme 4 of 10, half 2 of 20"
+    )
     assert near in words
     assert "0 alarms in 7.00 h: ≤ 0.43 per hour (95 %)" in shown
     assert "misses by speaker as shipped, telephone: ada 10/20, cem 0/20" in shown

@@ -31,7 +31,7 @@ def report(
         "conditions": {"clean": condition, "telephone": condition},
         "false_alarms": {"events": alarms, "hours": 8.0},
         "hours": 8.0,
-        "near_words": {"accepted": alarms, "judged": 30} if alarms else None,
+        "near_words": {"accepted": alarms, "judged": 30, "by_fold": [[alarms, 30]]} if alarms else None,
         "folds": [{"data": {"train": {"positive_speakers": n + 9, "synthetic_speakers": 9}}} for n in trained],
         "warnings": ["the split may leak"],
     }

@@ -134,6 +134,10 @@ def test_where_a_run_fails_the_others_still_make_a_table(
         compare_voices(recipe, [], tmp_path / "there", [5], folds=2)
     (table,) = saved
     assert limits_of(table) == [("both", 5, 0.5), ("real", None, 0), ("both", None, 0.5)]
+    monkeypatch.setattr(module, "finished", lambda task: None)
+    with pytest.raises(RunsFailedError, match="1 of 10"):
+        compare_voices(recipe, [], tmp_path / "there", [5], folds=2)
+    assert saved == [table], "nothing is whole"
 
 
 def stamps(out: Path) -> dict[Path, int]:

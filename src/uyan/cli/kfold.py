@@ -94,8 +94,8 @@ def _near_words(found: dict[str, Any]) -> str:
         f"{name} {accepted} of {judged}" for name, (accepted, judged) in found["by_category"].items()
     )
     return (
-        f"{found['accepted']} of {found['judged']} accepted, {found['accepted'] / found['judged']:.1%} "
-        f"({min(shares):.1%} – {max(shares):.1%} a fold): {categories}"
+        f"{found['accepted']} of {found['judged']} in {len(shares)} folds accepted, "
+        f"{found['accepted'] / found['judged']:.1%} ({min(shares):.1%} – {max(shares):.1%} a fold): {categories}"
     )
 
 

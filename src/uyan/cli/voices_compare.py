@@ -97,11 +97,12 @@ def _notes(table: "VoicesTable") -> list[str]:
     from uyan.pipeline.voices_table import COMMON
 
     return [
-        "95 % intervals over speakers, or over recordings where that is wider; * leaves zero out, as one change in "
-        "twenty would by these speakers alone: another seed, or other negatives, can move it further; no * where the "
-        "hours are few",
+        "95 % intervals over speakers, of miss rates over recordings where that is wider; * leaves zero out, as one "
+        "change in twenty would without any: another seed, or other negatives, can move it further; both tables judge "
+        "the same recordings; no * where the hours are few",
         f"thresholds {COMMON} are chosen on these very tests, by the few alarms they allow: they compare, they promise "
-        "nothing; one for all folds also pays for scores on different scales",
+        "nothing; one for all folds pays for scores on different scales, one for each has fewer alarms in all: compare "
+        "columns, not tables",
         "one training seed; validation keeps its real voices at every point; without synthetic voices means without "
         "their negatives, too",
         *(f"warning: {warning}" for warning in table.warnings),
@@ -122,7 +123,9 @@ def _voices(point: "Point") -> str:
     """How many real ones trained each fold."""
     from uyan.pipeline.voices_table import voices_text
 
-    return voices_text(point.real_voices) if any(point.real_voices) else "0: synthetic\nalone"
+    if not any(point.real_voices):
+        return "0: synthetic\nalone"
+    return voices_text(point.real_voices) + ("" if point.limit is not None else "\n(all)")
 
 
 def _missed(point: "Point", trained_on: str, condition: str, at: str) -> str:
@@ -142,7 +145,7 @@ def _change(point: "Point", condition: str, at: str) -> str:
     if change is None or change.interval is None:
         return "–"
     real = point.missed(REAL, condition, at)
-    share = f" ({change.mean / real.miss_rate:+.0%})" if real.misses else ""
+    share = f" ({change.mean / real.miss_rate:+z.0%})" if real.misses else ""
     suffice = all(point.missed(side, condition, at).hours_suffice for side in point.reports)
     bounds = f"{100 * change.interval.low:+z.1f}, {100 * change.interval.high:+z.1f}"
     return f"{100 * change.mean:+z.1f}{share}\n[{bounds}]{'*' if change.real and suffice else ''}"
@@ -158,4 +161,7 @@ def _alarms(point: "Point", trained_on: str) -> str:
 def _near(point: "Point", trained_on: str) -> str:
     """What almost is the keyword, judged by each fold."""
     found = point.reports[trained_on]["near_words"] if trained_on in point.reports else None
-    return f"{found['accepted']}/{found['judged']} {found['accepted'] / found['judged']:.1%}" if found else "–"
+    if not found:
+        return "–"
+    accepted, judged = found["accepted"], found["judged"]
+    return f"{accepted}/{judged} {accepted / judged:.1%}\n{len(found['by_fold'])} folds"

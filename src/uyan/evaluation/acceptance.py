@@ -50,7 +50,8 @@ def accept_rates(
 
 @dataclass(frozen=True)
 class PooledAcceptance:
-    """Of several detectors, all of which judged the same recordings: no interval, for they are not as many."""
+    """Of several detectors that judged nearly the same recordings, those each has not heard: no interval, for they are
+    not as many."""
 
     accepted: int
     judged: int

@@ -64,7 +64,7 @@ def compare_voices(
     try:
         run_many([task for found in sets for task in found.tasks], jobs, progress, tell)
     except RunsFailedError:
-        if whole := _pooled(sets, recipe.keyword):
+        if (whole := _pooled(sets, recipe.keyword)).points:
             save(whole, out)
         raise
     table = _pooled(sets, recipe.keyword)
