@@ -74,17 +74,17 @@ def test_one_fold_alone_is_the_common_threshold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "misses", "met"),
+    ("changes", "misses", "alarms", "met"),
     [
-        ({"negatives": []}, 1, False),  # at the threshold it ships with both are heard
-        ({"negatives": [], "threshold": 0.17}, 2, False),
-        ({"conditions": {"clean": []}}, 1, True),  # all of its positives count in another fold
+        ({"negatives": []}, 1, 1, False),  # at the threshold it ships with both are heard
+        ({"negatives": [], "threshold": 0.17}, 2, 1, False),
+        ({"conditions": {"clean": []}}, 1, 1 + 3, True),  # all of its positives count in another fold
     ],
 )
-def test_folds_with_nothing_to_choose_by(changes: dict[str, object], misses: int, met: bool) -> None:
+def test_folds_with_nothing_to_choose_by(changes: dict[str, object], misses: int, alarms: int, met: bool) -> None:
     made = Pool("uyan", EVERY_SCORE, (HIGH, replace(LOW, **changes)), pool([HIGH]).skipped)  # type: ignore[arg-type]
     half = fold_by_fold(made, (0.5,))["clean"][0.5]
-    assert (half.misses, half.met) == (misses, met)
+    assert (half.misses, half.false_alarms, half.met) == (misses, alarms, met)
 
 
 def test_a_fold_that_always_fires_is_not_met() -> None:

@@ -11,34 +11,24 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from uyan.evaluation.intervals import Interval, clopper_pearson
 from uyan.evaluation.metrics import EventCurve, miss_rate_at_fah
-from uyan.evaluation.pooling import PerSpeaker, Pool, fold_hours, misses_by_speaker, speaker_interval
-from uyan.evaluation.scores import event_curves, missed
+from uyan.evaluation.pooling import FoldMisses, Pool, alarms_at, fold_hours, misses_at
+from uyan.evaluation.scores import event_curves
 from uyan.evaluation.track_file import TrackSet
 
 
 @dataclass(frozen=True)
-class FoldByFold:
-    """One condition at one target, the sum over folds."""
+class FoldByFold(FoldMisses):
+    """One condition at one target."""
 
-    misses: int
-    positives: int
-    miss_rate: float
-    miss_interval: Interval
-    speaker_interval: Interval
     false_alarms: int
-    """Of the folds that have positives of their own to judge."""
+    """Of all folds."""
     events_allowed: tuple[int, ...]
     """As many alarms as the target grants in each fold's hours."""
     thresholds: tuple[float, ...]
     """Of the folds; that it ships with where it has no negatives to choose one by, or no positives."""
     met: bool
     """False where one of them has no threshold that keeps to the target, or no negatives."""
-    per_speaker: PerSpeaker
 
 
 def fold_by_fold(pooled: Pool, targets: Sequence[float]) -> dict[str, dict[float, FoldByFold]]:
@@ -64,27 +54,14 @@ def _at(pooled: Pool, condition: str, curves: Sequence[EventCurve | None], targe
     thresholds = [
         point.threshold if point else fold.threshold for point, fold in zip(points, pooled.folds, strict=True)
     ]
-    misses: list[NDArray[np.bool_]] = [
-        missed(fold.conditions[condition], threshold, fold.detector)
-        for fold, threshold in zip(pooled.folds, thresholds, strict=True)
-    ]
-    every = np.concatenate(misses)
-    speakers = misses_by_speaker(
-        [track for fold in pooled.folds for track in fold.conditions[condition]], every.tolist()
-    )
-    total = int(every.sum())
     unjudged = [
         not point and bool(fold.conditions[condition]) for point, fold in zip(points, pooled.folds, strict=True)
     ]
+    found, _ = misses_at(pooled, condition, thresholds)
     return FoldByFold(
-        misses=total,
-        positives=every.size,
-        miss_rate=total / every.size,
-        miss_interval=clopper_pearson(total, every.size),
-        speaker_interval=speaker_interval(speakers),
-        false_alarms=sum(point.false_alarms for point in points if point),
+        **vars(found),
+        false_alarms=sum(alarms_at(pooled, thresholds)),
         events_allowed=tuple(math.floor(target * fold_hours(fold)) for fold in pooled.folds),
         thresholds=tuple(thresholds),
         met=not any(unjudged) and all(point.met for point in points if point),
-        per_speaker=speakers,
     )

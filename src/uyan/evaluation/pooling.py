@@ -14,6 +14,7 @@ from operator import not_
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uyan.decision import DetectorConfig
 from uyan.errors import EvaluationError
@@ -72,20 +73,26 @@ class AtFah:
 
 
 @dataclass(frozen=True)
-class AsShipped:
-    """The sum over folds, each at its own threshold."""
+class FoldMisses:
+    """The sum over folds, each at a threshold of its own."""
 
     misses: int
     positives: int
     miss_rate: float
     miss_interval: Interval
     speaker_interval: Interval
+    per_speaker: PerSpeaker
+
+
+@dataclass(frozen=True)
+class AsShipped(FoldMisses):
+    """Each fold at the threshold it ships with."""
+
     fold_miss_rates: tuple[float, ...]
     mean: float
     """Of the folds' miss rates, each fold counting the same."""
     spread: float
     """Their standard deviation."""
-    per_speaker: PerSpeaker
 
 
 @dataclass(frozen=True)
@@ -148,13 +155,18 @@ def pooled_conditions(pooled: Pool, targets: Sequence[float] = POOLED_FAH) -> di
 
 def pooled_alarms(pooled: Pool) -> PooledAlarms:
     """What the folds' detectors fire at, at their own thresholds."""
-    events = tuple(
-        sum(len(hops) for hops in false_alarm_hops(fold.negatives, fold.threshold, fold.detector))
-        for fold in pooled.folds
-    )
+    events = alarms_at(pooled, [fold.threshold for fold in pooled.folds])
     hours, count = pooled.hours, sum(events)
     interval = poisson_rate(count, hours)
     return PooledAlarms(count, hours, count / hours, interval, events, tuple(fold_hours(fold) for fold in pooled.folds))
+
+
+def alarms_at(pooled: Pool, thresholds: Sequence[float]) -> tuple[int, ...]:
+    """What each fold's detector fires at among its negatives, at its threshold."""
+    return tuple(
+        sum(len(hops) for hops in false_alarm_hops(fold.negatives, threshold, fold.detector))
+        for fold, threshold in zip(pooled.folds, thresholds, strict=True)
+    )
 
 
 def misses_by_speaker(positives: Sequence[ScoreTrack], missed: Iterable[bool]) -> PerSpeaker:
@@ -166,7 +178,7 @@ def misses_by_speaker(positives: Sequence[ScoreTrack], missed: Iterable[bool]) -
     return dict(sorted(counts.items()))
 
 
-def speaker_interval(speakers: Mapping[str, tuple[int, int]]) -> Interval:
+def _speaker_interval(speakers: Mapping[str, tuple[int, int]]) -> Interval:
     """95 %, by speakers drawn with replacement, the same for the same counts."""
     return speaker_bootstrap(speakers, np.random.default_rng(BOOTSTRAP_SEED))
 
@@ -175,27 +187,28 @@ def _at_fah(curve: EventCurve, target: float, positives: Sequence[ScoreTrack], c
     point = miss_rate_at_fah(curve, target)
     speakers = misses_by_speaker(positives, missed(positives, point.threshold, config).tolist())
     supported = poisson_rate(0, curve.hours).high <= target
-    return AtFah(point, speaker_interval(speakers), math.floor(target * curve.hours), supported, speakers)
+    return AtFah(point, _speaker_interval(speakers), math.floor(target * curve.hours), supported, speakers)
+
+
+def misses_at(pooled: Pool, condition: str, thresholds: Sequence[float]) -> tuple[FoldMisses, list[NDArray[np.bool_]]]:
+    """What is missed with each fold at its threshold, and which positives (positives,) of each fold."""
+    by_fold = [
+        missed(fold.conditions[condition], threshold, fold.detector)
+        for fold, threshold in zip(pooled.folds, thresholds, strict=True)
+    ]
+    positives = [track for fold in pooled.folds for track in fold.conditions[condition]]
+    every = np.concatenate(by_fold)
+    misses = int(every.sum())
+    speakers = misses_by_speaker(positives, every.tolist())
+    bounds = clopper_pearson(misses, every.size), _speaker_interval(speakers)
+    return FoldMisses(misses, every.size, misses / every.size, *bounds, speakers), by_fold
 
 
 def _as_shipped(pooled: Pool, condition: str) -> AsShipped:
-    by_fold = [missed(fold.conditions[condition], fold.threshold, fold.detector) for fold in pooled.folds]
-    positives = [track for fold in pooled.folds for track in fold.conditions[condition]]
-    every = np.concatenate(by_fold)
+    found, by_fold = misses_at(pooled, condition, [fold.threshold for fold in pooled.folds])
     rates = [float(fold.mean()) for fold in by_fold if fold.size]
-    misses = int(every.sum())
-    speakers = misses_by_speaker(positives, every.tolist())
-    return AsShipped(
-        misses=misses,
-        positives=every.size,
-        miss_rate=misses / every.size,
-        miss_interval=clopper_pearson(misses, every.size),
-        speaker_interval=speaker_interval(speakers),
-        fold_miss_rates=tuple(rates),
-        mean=float(np.mean(rates)),
-        spread=float(np.std(rates, ddof=1)) if len(rates) > 1 else 0.0,
-        per_speaker=speakers,
-    )
+    spread = float(np.std(rates, ddof=1)) if len(rates) > 1 else 0.0
+    return AsShipped(**vars(found), fold_miss_rates=tuple(rates), mean=float(np.mean(rates)), spread=spread)
 
 
 def fold_hours(fold: TrackSet) -> float:

@@ -131,7 +131,7 @@ def _pooled(
 
 def _near_words(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """How often what almost is the keyword is accepted, each fold at its own threshold; None where none is a test."""
-    judged = [found["near_words"] for found in metrics if found.get("near_words")]
+    judged = [found["near_words"] for found in metrics if found["near_words"]]
     return asdict(pooled_acceptance(judged)) if judged else None
 
 
